@@ -196,6 +196,9 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
                         _ => strong { (t("permanently")) },
                     }
                     @if report.bans.len() > 1 { " (" (labels::bare_net(ban.net)) ")" }
+                    @if let Some(packets) = ban.packets_dropped {
+                        ". " (t!("{packets} dropped since", packets = labels::count(packets, "packet")))
+                    }
                 }
             }
             dt { (t("Classification")) } dd { (labels::identity(report.identity)) }

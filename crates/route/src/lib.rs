@@ -88,7 +88,7 @@ pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
-pub use gate::{GateState, MOST_DENIED};
+pub use gate::{GateState, MOST_COUNTED, MOST_DENIED};
 pub use host::host_facts;
 pub use inspect::{Inspection, inspect};
 pub use look_up::{Route, look_up};

@@ -131,6 +131,10 @@ pub enum Report {
     /// The strangers that have sent most, 300 packets or more in at most ten minutes each: 1,024 of them
     /// at most, the busiest first. Comes every ten seconds while there are any. Healthy hosts are left out.
     Strangers(Vec<Stranger>),
+    /// The packets of each banned host that the gate has dropped since the host came into its set, or since the gate was
+    /// put back. Comes every ten seconds while they change. Hosts that are banned while there are more than
+    /// [`MOST_COUNTED`](crate::MOST_COUNTED) bans are left out, and while there are, the list is empty.
+    Dropped(Vec<(IpNet, u64)>),
     /// All healthy hosts are in the kernel: the budgets drop. Comes after the first complete list, and again
     /// when the gate was put back. Does not come where there is no shield.
     Shielded {

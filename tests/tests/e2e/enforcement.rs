@@ -17,6 +17,7 @@ super::cases![
     a_rule_that_comes_later_moves_the_bans_and_the_log_says_why,
     with_main_asked_for_status_bans_why_and_doctor_name_the_rule,
     a_foreign_route_counts_and_is_named_and_ours_follows_it,
+    what_the_gate_drops_is_said_of_each_ban,
     a_ban_that_failed_is_set_when_the_obstacle_goes,
     an_unban_says_what_stops_the_address_all_the_same,
     a_route_of_nobody_is_reported_and_found_by_the_doctor,
@@ -189,6 +190,23 @@ fn a_foreign_route_counts_and_is_named_and_ours_follows_it() {
         text(&world, &setup, &["unban", "--all", "--yes"]);
         daemon.stop();
     }
+}
+
+fn what_the_gate_drops_is_said_of_each_ban() {
+    let world = world();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.ban(&daemon, Family::V4);
+    let [attacker, pbx] = [Family::V4.attacker(), Family::V4.pbx()];
+    let arrived = netns::udp_burst((&world.attacker, attacker), (&world.pbx, pbx), 5070, 20);
+    assert_eq!(arrived, 0);
+    until("they are counted", || listed(&setup)["packets_dropped"] == 20);
+    let said = text(&world, &setup, &["why", attacker]);
+    assert!(said.contains("DROPPED"), "{said}");
+    // A ban of a network has no counter.
+    text(&world, &setup, &["ban", "192.0.2.128/26"]);
+    let said = json(&world, &setup, &["why", "192.0.2.129", "--json"]);
+    assert!(said["bans"][0]["packets_dropped"].is_null(), "{said:#}");
 }
 
 fn a_ban_that_failed_is_set_when_the_obstacle_goes() {

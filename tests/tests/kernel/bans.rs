@@ -1,11 +1,13 @@
 //! A banned host's packets arrive no more; another host's do.
 
+use ipnet::IpNet;
 use libtest_mimic::Trial;
-use sipward_route::{BanTable, Enforcement, OwnTable, Settings};
-use sipward_tests::netns::{Conversation, case};
+use sipward_route::{BanTable, Change, Enforcement, OwnTable, Report, Scope, Settings};
+use sipward_tests::netns::{Conversation, case, udp_burst as burst};
 
 use crate::outside::{is_blackholed, packets_dropped, rule_preferences};
-use crate::world::{ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX6, Running, World};
+use crate::traffic::{OTHER, SIP};
+use crate::world::{ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX6, Running, World, net};
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
@@ -23,6 +25,7 @@ pub(crate) fn cases() -> Vec<Trial> {
             ban_and_unban("203.0.113.0/24");
         }),
         case("established_connections_of_a_banned_host_die", connections_die),
+        case("what_is_dropped_is_counted_for_each_banned_host", counted),
         case("bans_in_a_table_of_their_own_win_too", own_table),
         case("bans_in_a_table_above_255_win_too", high_table),
     ]
@@ -48,6 +51,40 @@ fn ban_and_unban(target: &str) {
     assert!(!is_blackholed(&world.pbx, target, 254));
     assert!(world.reached_by_attacker(from));
     running.stop();
+}
+
+fn counted() {
+    let world = World::new().with_default_route();
+    let mut running = Running::start(&world.pbx, Settings::default());
+    let sip = Change::Block { net: net(FAR6), scope: Scope::Sip };
+    for host in [ATTACKER, FAR] {
+        assert_eq!(running.block(host), Enforcement::Full);
+    }
+    let answer = running.ask(sip);
+    assert!(
+        matches!(answer, Report::Blocked { enforcement: Enforcement::SipOnly, .. }),
+        "{answer:?}"
+    );
+    burst((&world.attacker, ATTACKER), (&world.pbx, PBX), OTHER, 7);
+    burst((&world.attacker, FAR6), (&world.pbx, PBX6), OTHER, 4);
+    burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 3);
+    expect_dropped(&mut running, [(net(ATTACKER), 7), (net(FAR), 0), (net(FAR6), 3)]);
+    // A host that is banned again begins anew.
+    running.unblock(ATTACKER);
+    assert_eq!(running.block(ATTACKER), Enforcement::Full);
+    burst((&world.attacker, FAR), (&world.pbx, PBX), OTHER, 1);
+    expect_dropped(&mut running, [(net(ATTACKER), 0), (net(FAR), 1), (net(FAR6), 3)]);
+    running.stop();
+}
+
+fn expect_dropped(running: &mut Running, mut expected: [(IpNet, u64); 3]) {
+    expected.sort_unstable();
+    let _report = running.expect("what was dropped", |report| {
+        let Report::Dropped(dropped) = report else { return false };
+        let mut dropped = dropped.clone();
+        dropped.sort_unstable();
+        dropped == expected
+    });
 }
 
 fn connections_die() {

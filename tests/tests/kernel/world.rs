@@ -199,6 +199,7 @@ impl Running {
             | Report::Packets { .. }
             | Report::Shield(_)
             | Report::Strangers(_)
+            | Report::Dropped(_)
             | Report::Shielded { .. }
             | Report::ShieldFailed { .. }
             | Report::Host(_)

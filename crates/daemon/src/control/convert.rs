@@ -39,6 +39,7 @@ pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban 
         state,
         error,
         enforced_by,
+        packets_dropped: kernel.dropped(ban.net),
         cause: cause(ban.cause),
         location: None,
     }

@@ -61,6 +61,7 @@ impl EngineTask {
                     self.handle(Input::Scanner { source, packets });
                 }
             }
+            Report::Dropped(packets) => self.kernel.count_dropped(packets),
             Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
             Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => {

@@ -19,6 +19,8 @@ const STILL_STOPPED: usize = 1_000;
 #[derive(Debug, Default)]
 pub struct KernelSide {
     notes: HashMap<IpNet, Note>,
+    /// Packets of each banned host that the gate dropped; only while few are banned.
+    dropped: HashMap<IpNet, u64>,
     ineffective: usize,
     leaving: HashMap<IpNet, UnblockReason>,
     still_stopped: VecDeque<(IpNet, String)>,
@@ -45,6 +47,17 @@ struct Changed {
 impl KernelSide {
     pub fn note(&self, net: IpNet) -> Option<&Note> {
         self.notes.get(&net)
+    }
+
+    /// Packets that the gate dropped because of a ban, since the ban or since the gate was put back; `None` where they
+    /// are not counted.
+    pub fn dropped(&self, net: IpNet) -> Option<u64> {
+        self.dropped.get(&net).copied()
+    }
+
+    /// Takes the latest counts, which replace those before.
+    pub(super) fn count_dropped(&mut self, packets: Vec<(IpNet, u64)>) {
+        self.dropped = packets.into_iter().collect();
     }
 
     /// Active bans that are ineffective, in ban mode.
@@ -106,6 +119,7 @@ impl KernelSide {
     /// A ban ended: its record waits until no route of sipward is left.
     pub(super) fn leave(&mut self, net: IpNet, reason: UnblockReason) {
         self.forget(net);
+        self.dropped.remove(&net);
         self.leaving.insert(net, reason);
     }
 
@@ -127,6 +141,7 @@ impl KernelSide {
     /// Another kernel side has to answer for everything. Gives the unbans that were not answered yet.
     pub(super) fn restart(&mut self) -> Vec<IpNet> {
         self.notes = HashMap::new();
+        self.dropped = HashMap::new();
         self.ineffective = 0;
         self.changed = Changed::default();
         self.leaving.keys().copied().collect()

@@ -35,6 +35,10 @@ pub struct Ban {
     pub error: Option<String>,
     /// The route of another program that blocks it, where sipward's could not be set.
     pub enforced_by: Option<String>,
+    /// Packets that the gate dropped because of this ban, since the ban or since the gate was put back, at most ten
+    /// seconds old. `null` for networks, and for bans made while more than 8,192 hosts are banned.
+    #[serde(default)]
+    pub packets_dropped: Option<u64>,
     /// Why.
     pub cause: Cause,
     /// Where its first address is, by the files of `[geo]`; `null` when they say nothing of it, or there are none.

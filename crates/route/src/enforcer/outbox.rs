@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -20,6 +21,8 @@ pub(super) struct Outbox {
     shield: ShieldCounts,
     /// The latest.
     strangers: Vec<Stranger>,
+    /// The latest.
+    dropped: Option<Vec<(IpNet, u64)>>,
 }
 
 impl Outbox {
@@ -28,6 +31,7 @@ impl Outbox {
             Report::Packets { count } => self.packets = self.packets.saturating_add(count),
             Report::Shield(counts) => self.shield += counts,
             Report::Strangers(strangers) => self.strangers = strangers,
+            Report::Dropped(packets) => self.dropped = Some(packets),
             other => self.queue.push_back(other),
         }
     }
@@ -77,18 +81,25 @@ impl Outbox {
         if !self.strangers.is_empty() {
             return Some(Report::Strangers(std::mem::take(&mut self.strangers)));
         }
+        if let Some(packets) = self.dropped.take() {
+            return Some(Report::Dropped(packets));
+        }
         self.queue.pop_front()
     }
 
     fn has_counts(&self) -> bool {
-        self.packets > 0 || !self.shield.is_empty() || !self.strangers.is_empty()
+        self.packets > 0
+            || !self.shield.is_empty()
+            || !self.strangers.is_empty()
+            || self.dropped.is_some()
     }
 
     fn put_back(&mut self, report: Report) {
         match report {
-            counts @ (Report::Packets { .. } | Report::Shield(_) | Report::Strangers(_)) => {
-                self.push(counts);
-            }
+            counts @ (Report::Packets { .. }
+            | Report::Shield(_)
+            | Report::Strangers(_)
+            | Report::Dropped(_)) => self.push(counts),
             other => self.queue.push_front(other),
         }
     }

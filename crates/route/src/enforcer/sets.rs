@@ -11,7 +11,7 @@ use tracing::warn;
 use super::Enforcer;
 use super::step::{Step, Wish};
 use crate::ban::Exact;
-use crate::gate::{self, Direction, Gate, MOST_DENIED, Outcome};
+use crate::gate::{self, Direction, Gate, MOST_COUNTED, MOST_DENIED, Outcome};
 use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
 
 /// From a refusal to put the sets right to the next try.
@@ -95,11 +95,12 @@ impl Enforcer {
             return Ok(());
         }
         let is_many = bans.len() >= MANY;
+        let are_counted = self.wanted.len() + self.at_sip.len() + bans.len() <= MOST_COUNTED;
         let before = if is_many { gate.generation().await? } else { 0 };
         if is_many {
             self.monitor.mute().map_err(RouteError::Socket)?;
         }
-        let refused = gate.change_bans(direction, &bans, nets).await?;
+        let refused = gate.change_bans(direction, &bans, nets, are_counted).await?;
         if is_many {
             self.monitor.unmute().map_err(RouteError::Socket)?;
             // Each transaction of any program counts one.

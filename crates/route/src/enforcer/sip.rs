@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Enforcer;
-use crate::gate::{Gate, Ranges, STEP};
+use crate::gate::{Gate, MOST_COUNTED, Ranges, STEP};
 use crate::shield::{NewSettings, Shield};
 use crate::{MOST_SIP_PORTS, Report, RouteError, ShieldSettings};
 
@@ -15,6 +16,9 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at the packets of each stranger, and the share of the time that they may take.
 const STRANGERS_INTERVAL: Duration = Duration::from_secs(10);
 const STRANGERS_SHARE: u32 = 50;
+/// Between two looks at the packets of each banned host, and the share of the time that they may take.
+const DROPPED_INTERVAL: Duration = Duration::from_secs(10);
+const DROPPED_SHARE: u32 = 100;
 /// From the first change of a host to the transaction: phones register in swarms.
 const GATHER: Duration = Duration::from_millis(10);
 /// From a refusal by the kernel that repeats itself to the next try.
@@ -25,6 +29,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 pub(super) struct Sip {
     count_due: Instant,
     strangers_due: Instant,
+    dropped_due: Instant,
+    /// The packets of each banned host that were dropped, as they were reported.
+    dropped: Vec<(IpNet, u64)>,
     /// Strangers' packets were counted since the last look at each.
     strangers_came: bool,
     /// The ports on which SIP is spoken; nobody says so, or says so no more.
@@ -54,6 +61,8 @@ impl Sip {
         Self {
             count_due: now + COUNT_INTERVAL,
             strangers_due: now + STRANGERS_INTERVAL,
+            dropped_due: now + DROPPED_INTERVAL,
+            dropped: Vec::new(),
             strangers_came: false,
             ports: None,
             shield: None,
@@ -191,6 +200,24 @@ impl Enforcer {
             let rest = (done - now) * STRANGERS_SHARE;
             self.sip.strangers_due = done + rest.max(STRANGERS_INTERVAL);
         }
+        self.count_dropped().await
+    }
+
+    /// Looks at the packets of each banned host and reports them where they changed.
+    async fn count_dropped(&mut self) -> Result<(), RouteError> {
+        let started = Instant::now();
+        let Ok(gate) = &mut self.gate else { return Ok(()) };
+        if self.sip.dropped_due > started {
+            return Ok(());
+        }
+        let are_counted = self.wanted.len() + self.at_sip.len() <= MOST_COUNTED;
+        let dropped = if are_counted { gate.dropped().await? } else { Vec::new() };
+        if dropped != self.sip.dropped {
+            self.sip.dropped.clone_from(&dropped);
+            self.outbox.push(Report::Dropped(dropped));
+        }
+        let done = Instant::now();
+        self.sip.dropped_due = done + ((done - started) * DROPPED_SHARE).max(DROPPED_INTERVAL);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use nix::errno::Errno;
 
-use super::elements::{self, Element};
+use super::elements::{self, Element, With};
 use super::family::Family;
 use super::ranges::{Range, Ranges};
 use super::sets::Set;
@@ -22,6 +22,10 @@ const RESTORED: usize = 2_048;
 
 /// Elements from which on a set is not read where its elements can be counted.
 const LARGE: usize = 8_192;
+
+/// Bans up to which the packets of each are counted: a counter takes 16 bytes of kernel memory on each CPU, and to
+/// read more of them takes too long.
+pub const MOST_COUNTED: usize = 8_192;
 
 /// How a large set stands after all that it shall hold was put into it.
 enum Completed {
@@ -53,7 +57,7 @@ impl Gate {
 
     /// Puts bans into the sets, or takes them out, in one transaction; those that no hash set holds are left alone.
     /// `nets` are all networks with [`Scope::Sip`] that shall be in the set of networks now; `None` leaves it as it
-    /// is. Gives why the kernel refused: then all is as before.
+    /// is. New elements count packets if `are_counted`. Gives why the kernel refused: then all is as before.
     ///
     /// # Errors
     /// When netlink fails.
@@ -62,6 +66,7 @@ impl Gate {
         direction: Direction,
         bans: &[(IpNet, Scope)],
         nets: Option<Ranges>,
+        are_counted: bool,
     ) -> Result<Option<String>, RouteError> {
         let gate = self.in_force();
         let nets = nets.filter(|_| gate.counts());
@@ -71,10 +76,12 @@ impl Gate {
                     let keys = bans.iter().filter(|(_, its)| *its == scope);
                     let keys = keys.filter_map(|(net, _)| Exact::of(*net));
                     let keys = keys.filter(|(its, _)| *its == exact);
-                    let elements = keys.map(|(_, key)| Element::value(key));
+                    let keys = keys.map(|(_, key)| key);
                     match direction {
-                        Direction::In => elements::add(batch, &gate, set, elements),
-                        Direction::Out => elements::delete(batch, &gate, set, elements),
+                        Direction::In => add(batch, &gate, set, keys, are_counted),
+                        Direction::Out => {
+                            elements::delete(batch, &gate, set, keys.map(Element::value));
+                        }
                     }
                 }
             }
@@ -110,6 +117,7 @@ impl Gate {
         if gate.counts() {
             changed += self.restore_nets(&gate, &sip.nets).await?;
         }
+        let are_counted = hosts.len() + sip.hosts.len() <= MOST_COUNTED;
         // Those without a route first.
         for scope in [Scope::Sip, Scope::Host] {
             let (bans, except): (_, &[IpNet]) =
@@ -117,7 +125,8 @@ impl Gate {
             for exact in Exact::ALL {
                 let set = scopes(&gate, exact).find(|(its, _)| *its == scope);
                 if let Some((_, set)) = set {
-                    changed += self.restore_set(&gate, set, exact, bans, except).await?;
+                    changed +=
+                        self.restore_set(&gate, set, exact, bans, except, are_counted).await?;
                 }
             }
         }
@@ -132,6 +141,7 @@ impl Gate {
         exact: Exact,
         bans: &HashSet<IpNet>,
         except: &[IpNet],
+        are_counted: bool,
     ) -> Result<usize, RouteError> {
         let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
         let keys = bans.filter_map(|net| Exact::of(*net));
@@ -154,7 +164,7 @@ impl Gate {
             }
         }
         let missing: Vec<u128> = wanted.into_iter().filter(|key| !extra.remove(key)).collect();
-        self.put_in(gate, set, &missing).await?;
+        self.put_in(gate, set, &missing, are_counted).await?;
         let extra: Vec<Element> = extra.into_iter().map(Element::value).collect();
         for some in extra.chunks(RESTORED) {
             let fill = |batch: &mut Batch| elements::delete(batch, gate, set, some.iter().copied());
@@ -182,7 +192,7 @@ impl Gate {
         let Some(before) = content::count(&mut self.netfilter, gate, set).await? else {
             return Ok(Completed::Unknown);
         };
-        self.put_in(gate, set, wanted).await?;
+        self.put_in(gate, set, wanted, false).await?;
         let Some(after) = content::count(&mut self.netfilter, gate, set).await? else {
             return Ok(Completed::Unknown);
         };
@@ -196,10 +206,11 @@ impl Gate {
         gate: &GateSettings,
         set: Set,
         keys: &[u128],
+        are_counted: bool,
     ) -> Result<(), RouteError> {
         for some in keys.chunks(RESTORED) {
-            let elements = some.iter().map(|key| Element::value(*key));
-            let batch = message::transaction(|batch| elements::add(batch, gate, set, elements));
+            let keys = some.iter().copied();
+            let batch = message::transaction(|batch| add(batch, gate, set, keys, are_counted));
             if let Some(refusal) = self.transact(batch).await? {
                 return Err(refused(BANS, &refusal));
             }
@@ -252,6 +263,27 @@ impl Gate {
         Ok(differ)
     }
 
+    /// The packets of each banned host that the gate has dropped since the host is in its set. Hosts whose packets are
+    /// not counted are left out.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    pub(crate) async fn dropped(&mut self) -> Result<Vec<(IpNet, u64)>, RouteError> {
+        let gate = self.in_force();
+        let mut dropped = Vec::new();
+        for exact in Exact::ALL {
+            for (_, set) in scopes(&gate, exact) {
+                // Where the set is gone, nothing is counted.
+                let _outcome =
+                    content::read(&mut self.netfilter, &gate, set, |element, packets| {
+                        dropped.extend(packets.map(|packets| (exact.net(element.key), packets)));
+                    })
+                    .await?;
+            }
+        }
+        Ok(dropped)
+    }
+
     /// The bans with [`Scope::Sip`] that the sets hold, and how many hosts with [`Scope::Host`]. Networks that touch
     /// are joined.
     ///
@@ -286,6 +318,18 @@ impl Gate {
         }
         Ok(found)
     }
+}
+
+/// Adds banned hosts, with a counter each or without.
+fn add(
+    batch: &mut Batch,
+    gate: &GateSettings,
+    set: Set,
+    keys: impl Iterator<Item = u128>,
+    are_counted: bool,
+) {
+    let with = With { counter: are_counted, ..With::default() };
+    elements::add_with(batch, gate, set, keys.map(|key| (key, with)));
 }
 
 /// The set of each scope that these settings have.

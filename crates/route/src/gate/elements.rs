@@ -15,7 +15,7 @@ use super::family::{Family, Transport};
 use super::message::header;
 use super::ranges::{Range, Ranges};
 use super::sets::{Set, milliseconds};
-use super::stateful::Rate;
+use super::stateful::{self, Rate};
 use crate::netlink::Batch;
 use crate::{Flow, GateSettings};
 
@@ -46,6 +46,8 @@ pub(super) struct Element {
 pub(super) struct With {
     pub(super) rate: Option<Rate>,
     pub(super) timeout: Option<Duration>,
+    /// Its packets are counted.
+    pub(super) counter: bool,
 }
 
 impl Element {
@@ -107,9 +109,9 @@ pub(super) fn deny(
     set: Set,
     flows: impl IntoIterator<Item = (Flow, Duration)>,
 ) {
-    let elements = flows
-        .into_iter()
-        .map(|(flow, time)| (flow_key(flow), false, With { rate: None, timeout: Some(time) }));
+    let elements = flows.into_iter().map(|(flow, time)| {
+        (flow_key(flow), false, With { timeout: Some(time), ..With::default() })
+    });
     change_keys(batch, gate, set, NEW_ELEMENTS, elements);
 }
 
@@ -121,7 +123,7 @@ pub(super) fn keep(
     flows: impl IntoIterator<Item = Flow>,
     rate: Rate,
 ) {
-    let with = With { rate: Some(rate), timeout: None };
+    let with = With { rate: Some(rate), ..With::default() };
     let elements = flows.into_iter().map(|flow| (flow_key(flow), false, with));
     change_keys(batch, gate, set, NEW_ELEMENTS, elements);
 }
@@ -240,9 +242,9 @@ fn change_keys(
                 // The bindings leave it in the host's byte order; the kernel does not.
                 encoded = encoded.push_timeout(milliseconds(timeout).to_be());
             }
-            if let Some(rate) = with.rate {
-                let limit = attribute(ELEMENT_EXPRESSION, &rate.laid_out());
-                encoded.as_vec_mut().extend(limit);
+            let counter = with.counter.then(stateful::counter);
+            if let Some(expression) = with.rate.map(Rate::laid_out).or(counter) {
+                encoded.as_vec_mut().extend(attribute(ELEMENT_EXPRESSION, &expression));
             }
             list = if is_end {
                 let flags = SetElemFlags::IntervalEnd as u32;

@@ -68,7 +68,7 @@ impl Gate {
                 elements::delete(batch, &gate, set, stale);
                 let fresh = changed.iter().filter_map(|(value, _, wanted)| {
                     let rate = Some(limits::healthy(transport, shield, (*wanted)?));
-                    Some((*value, With { rate, timeout: None }))
+                    Some((*value, With { rate, ..With::default() }))
                 });
                 elements::add_with(batch, &gate, set, fresh);
             }
@@ -166,7 +166,7 @@ impl Gate {
                     let left = self.slowed.get(key)?.checked_duration_since(now)?;
                     // No time at all would mean for ever.
                     let timeout = Some(left.max(std::time::Duration::from_millis(1)));
-                    Some((sets::host(*key).1, With { rate: None, timeout }))
+                    Some((sets::host(*key).1, With { timeout, ..With::default() }))
                 });
                 elements::add_with(batch, &gate, set, fresh);
             }

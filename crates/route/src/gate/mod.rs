@@ -114,6 +114,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 use tracing::debug;
 
+pub use self::bans::MOST_COUNTED;
 pub(crate) use self::bans::{Direction, nets};
 pub(crate) use self::content::Counted;
 use self::content::Counters;

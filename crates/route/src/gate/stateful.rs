@@ -76,7 +76,7 @@ impl Rate {
 }
 
 /// `counter`, as the expression of an element.
-fn counter() -> Vec<u8> {
+pub(super) fn counter() -> Vec<u8> {
     laid_out("counter", &[])
 }
 

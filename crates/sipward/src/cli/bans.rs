@@ -193,6 +193,7 @@ pub(super) fn table(bans: &[Ban], width: Option<usize>) -> String {
         Column::extra("LEFT", 2),
         Column::kept("STATE").toned(tone),
         Column::extra("FROM", 4).optional(),
+        Column::extra("DROPPED", 5).numbers().optional(),
         Column::text("WHY", 1),
     ]);
     for ban in bans {
@@ -202,6 +203,7 @@ pub(super) fn table(bans: &[Ban], width: Option<usize>) -> String {
             ban.remaining_seconds.map_or("permanent".to_owned(), left),
             state(ban.state).to_owned(),
             ban.cause.remote.as_ref().map_or_else(String::new, |said| said.peer.to_string()),
+            ban.packets_dropped.map_or_else(String::new, |packets| packets.to_string()),
             words::cause(&ban.cause),
         ]);
     }

@@ -15,6 +15,7 @@ fn ban(user_agent: &str, users: &[&str]) -> Ban {
         state: BanState::Enforced,
         error: None,
         enforced_by: None,
+        packets_dropped: None,
         cause: Cause {
             by: By::Rule,
             split_of: None,
