@@ -79,7 +79,7 @@ impl Frame {
                 aria-label=(t("Search everything")) {
                 label.hidden for="find" { (t("Address, network, user or user agent")) }
                 input type="search" id="find" name="q" maxlength="100" required
-                    placeholder=(t("address, network, user, user agent")) autocomplete="off"
+                    placeholder=(t("IP, user, agent…")) autocomplete="off"
                     autocapitalize="off" spellcheck="false";
                 button.quiet type="submit" { (t("Search")) }
             }
