@@ -252,7 +252,7 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
     match rule {
         RuleName::Failures => t("failures"),
         RuleName::Users => t("many users"),
-        RuleName::UserAgents => t("scanner"),
+        RuleName::UserAgents => t("user agent of a scanner"),
         RuleName::Report => t("reported by the dialplan"),
         RuleName::Flood => t("flood"),
         RuleName::Slow => t("slow guessing"),

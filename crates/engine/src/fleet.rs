@@ -19,9 +19,10 @@
 //! After a restart the stream of the fleet says again what stands, so the store keeps little: bans with
 //! [`crate::Cause::Remote`] as any others ([`crate::Input::Restore`] makes an assertion of each, which the stream then
 //! confirms or ends, so that their routes are no strangers' in between); the peers in shadow
-//! ([`crate::Alarm::PeerShadowed`], handed back as [`crate::Input::Shadowed`]); and the lifts by [`crate::Input::Unban`] of this node alone
-//! ([`crate::Engine::fleet_lifts`], to be handed back as [`crate::Input::Lift`] with what is left of their hold, before
-//! the stream is read). What operators say of peers, fleet-wide lifts, vetoes and known phones are in the stream.
+//! ([`crate::Alarm::PeerShadowed`], handed back as [`crate::Input::Shadowed`]); and the lifts by [`crate::Input::Unban`]
+//! of this node alone ([`crate::Engine::fleet_lifts`], to be handed back as [`crate::Input::Lift`] with what is left of
+//! their hold, before the stream is read). What operators say of peers, fleet-wide lifts, vetoes and known phones are in
+//! the stream.
 
 mod assertions;
 mod known;

@@ -118,8 +118,9 @@ impl Alarms {
         match change(record)? {
             AlarmChange::Raised(concern, about) => {
                 let (first, times) = self.raise(concern, about.clone(), record, now);
-                // Of one that comes again and again, ever fewer are written.
-                (!concern.has_end() && times.is_power_of_two()).then(|| {
+                // Of one that comes again and again, ever fewer are written. A node's shadow is restored from it.
+                let is_kept = times.is_power_of_two() || concern == AlarmKind::PeerShadowed;
+                (!concern.has_end() && is_kept).then(|| {
                     let data = serde_json::to_string(&line(record, now).fields);
                     Kept::Raised(SavedAlarm {
                         kind: concern,
