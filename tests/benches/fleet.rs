@@ -120,7 +120,8 @@ fn newcomer() {
 fn fill_stream() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let decided = u64::try_from((now - Duration::from_secs(7_200)).as_millis()).unwrap();
+    let decided =
+        u64::try_from(now.checked_sub(Duration::from_secs(7_200)).unwrap().as_millis()).unwrap();
     let standing = Standing {
         decided,
         for_ms: None,
