@@ -159,12 +159,23 @@ fn about(left: Option<f64>, length: u32) -> bool {
     left.is_some_and(|left| left <= length && left > length - 600.0)
 }
 
+/// Whether all threads of a process are stopped (`proc_pid_stat(5)`).
+fn has_stopped(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat"))).all(|stat| {
+        let stat = stat.unwrap();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
+}
+
 fn stall() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let id = Pid::from_raw(i32::try_from(daemon.id()).unwrap());
     kill(id, Signal::SIGSTOP).unwrap();
+    // On a busy machine that takes its time.
+    until("all its threads have stopped", || has_stopped(daemon.id()));
     world.fail(Family::V4.attacker(), 5);
     // The daemon does nothing meanwhile, so there is no event to wait for.
     let stopped = Duration::from_secs(4);
