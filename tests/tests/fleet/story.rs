@@ -512,7 +512,9 @@ impl Story {
             let net = ban.net;
             let holds = standing.get(&net).is_some_and(|by| by.contains(&said.peer.to_string()));
             ensure!(holds, "{name} bans {net} for {}, which does not say so", said.peer);
-            ensure!(net == source(net.addr()), "{name} bans {net}, wider than a source");
+            // Narrower where the node that decided it knows somebody else in the /64.
+            let is_single = source(net.addr()).contains(&net);
+            ensure!(is_single, "{name} bans {net}, wider than a source");
             ensure!(!self.lifts.contains_key(&net), "{name} bans {net}, which was lifted");
             by_evil += usize::from(said.peer == evil);
         }
