@@ -14,6 +14,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,8 +26,8 @@ use sipward_tests::fleet::{Fleet, Node};
 
 use support::Times;
 
-/// Attackers a second, each of which fails five times.
-const RATE: u32 = 20;
+/// From one attacker to the next, each of which fails five times.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many in each part: together fewer than a node may publish at once.
 const BANS: u32 = 100;
@@ -49,20 +50,20 @@ fn one_ban() {
     let mut fleet = Fleet::new(&["a", "b", "c"], 3);
     let daemons: Vec<Daemon> = fleet.nodes.iter().map(Node::join).collect();
     println!("{:<44} {:>12} {:>12} {:>12}", "event at a -> ban enforced at b", "p50", "p99", "max");
-    let quiet = bans(&fleet.nodes[0], 0);
+    let quiet = attack(&fleet.nodes[0], 0..BANS, PAUSE);
     report("three servers", &daemons, &quiet);
     fleet.kill_leader();
-    let dying = bans(&fleet.nodes[0], BANS);
+    let dying = attack(&fleet.nodes[0], BANS..2 * BANS, PAUSE);
     report("the leader of the stream was killed just before", &daemons, &dying);
 }
 
-/// When the fifth failure of each attacker was written.
-fn bans(node: &Node, from: u32) -> HashMap<String, Instant> {
+/// Attacks a node, a host after the other. Gives when the fifth failure of each was written.
+fn attack(node: &Node, hosts: Range<u32>, pause: Duration) -> HashMap<String, Instant> {
     let mut emitted = HashMap::new();
-    let began = Instant::now();
-    for n in 0..BANS {
-        thread::sleep((began + Duration::from_secs(1) * n / RATE).duration_since(Instant::now()));
-        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + from + n);
+    let (began, first) = (Instant::now(), hosts.start);
+    for n in hosts {
+        thread::sleep((began + pause * (n - first)).duration_since(Instant::now()));
+        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + n);
         for port in 0..5 {
             node.fs.failure(IpAddr::V4(source), 5060 + port, "1000");
         }
@@ -74,8 +75,11 @@ fn bans(node: &Node, from: u32) -> HashMap<String, Instant> {
 fn report(what: &str, daemons: &[Daemon], emitted: &HashMap<String, Instant>) {
     let is_one = |net: &str| emitted.contains_key(net);
     let bans = daemons[1].expect_many("ban", emitted.len(), |line| is_one(line.text("net")));
-    let times = bans.iter().map(|ban| ban.read.duration_since(emitted[ban.text("net")])).collect();
-    let times = Times::of(times);
+    row(what, bans.iter().map(|ban| ban.read.duration_since(emitted[ban.text("net")])));
+}
+
+fn row(what: &str, times: impl Iterator<Item = Duration>) {
+    let times = Times::of(times.collect());
     let (p50, p99, max) = (times.percentile(50), times.percentile(99), times.max());
     println!("{what:<44} {p50:>12} {p99:>12} {max:>12}");
 }
@@ -85,15 +89,7 @@ fn newcomer() {
     let node = &fleet.nodes[0];
     fleet.hub().run(fill_stream);
     let daemon = node.start();
-    let (began, mut emitted) = (Instant::now(), HashMap::new());
-    for n in 0..LOCAL {
-        thread::sleep((began + Duration::from_millis(20) * n).duration_since(Instant::now()));
-        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + n);
-        for port in 0..5 {
-            node.fs.failure(IpAddr::V4(source), 5060 + port, "1000");
-        }
-        emitted.insert(format!("{source}/32"), Instant::now());
-    }
+    let emitted = attack(node, 0..LOCAL, Duration::from_millis(20));
     let all = (PEERS * EACH + LOCAL) as usize;
     let bans = daemon.expect_many("ban", all, |_| true);
     let (own, others): (Vec<Line>, Vec<Line>) =
@@ -109,10 +105,8 @@ fn newcomer() {
     let (during, after): (Vec<Line>, Vec<Line>) = own.into_iter().partition(|ban| ban.read <= last);
     for (what, bans) in [("own bans meanwhile", during), ("own bans afterwards", after)] {
         let time = |ban: &Line| Duration::from_micros(ban.number("event_to_route_us").unwrap());
-        let times = Times::of(bans.iter().map(time).collect());
-        let (p50, p99, max) = (times.percentile(50), times.percentile(99), times.max());
         let what = format!("{what}, {} of them: event -> route", bans.len());
-        println!("{what:<44} {p50:>12} {p99:>12} {max:>12}");
+        row(&what, bans.iter().map(time));
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Kernel {
     stop: oneshot::Sender<()>,
     orders: mpsc::Sender<Order>,
     pub found: Found,
-    /// How strangers are told from healthy hosts; `None` in observe mode.
+    /// How strangers are distinguished from healthy hosts; `None` in observe mode.
     pub shield: Option<Shield>,
     /// Where the ports of FreeSWITCH's profiles go, if they are the ones that count.
     pub ports: Option<watch::Sender<Vec<u16>>>,

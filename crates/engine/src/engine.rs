@@ -300,7 +300,9 @@ impl Engine {
             }
             Input::Fleet(settings) => self.on_fleet(settings, actions),
             Input::Peers { settings, age } => self.on_peers(&settings, age, actions),
-            Input::Shadowed { peer, because, age } => self.on_shadowed(peer, because, age),
+            Input::Shadowed { peer, because, age } => {
+                self.on_shadowed(peer, because, age, actions);
+            }
             Input::Remote { peer, net, n, remaining, age, facts } => {
                 self.on_remote(Said { peer, net, n, remaining, age, facts }, actions);
             }

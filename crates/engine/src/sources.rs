@@ -44,7 +44,7 @@ pub(crate) struct Source {
     pub(crate) asked_for: Option<NonZeroU32>,
     /// When it failed last: seconds of the epoch.
     seen: u32,
-    /// Rules that were due and did not ban, which was told: one bit for each [`crate::RuleName`].
+    /// Rules that were due and did not ban, which was reported: one bit for each [`crate::RuleName`].
     pub(crate) told: u16,
     /// How far it is on its way to the threshold.
     class: u8,

@@ -243,7 +243,7 @@ impl Enforcer {
     /// Does what the monitor or the clock asked for.
     async fn look_after(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        let are_sets_small = self.wanted.len() + self.at_sip.len() <= MOST_AUDITED;
+        let are_sets_small = self.ban_count() <= MOST_AUDITED;
         let mut signs = self.schedule.due(started, are_sets_small);
         if self.schedule.take_audit() {
             self.round.note(Extent::All, started);

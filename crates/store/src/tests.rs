@@ -192,7 +192,7 @@ async fn phones_allowed_hosts_and_changed_settings_come_back() {
         at: at(NOW + HOUR),
     };
     store.put(Entry::Remember(Box::new(Success { at: at(NOW), ..phone })));
-    // Where no user agent was told, the one that is known stays.
+    // Where no user agent was named, the one that is known stays.
     let user_agent = Text::new("");
     store.put(Entry::Remember(Box::new(Success { since: at(NOW + 1), user_agent, ..phone })));
     let allow = |host: &str, comment: Option<&str>| AllowEntry {

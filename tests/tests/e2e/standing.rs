@@ -159,7 +159,7 @@ fn what_ran_out_is_no_news_at_the_next_start() {
 
     let again = world.watch(&setup);
 
-    assert!(again.log().all("flow_allowed").is_empty(), "that was told");
+    assert!(again.log().all("flow_allowed").is_empty(), "that was reported");
     let history = setup.client().get("/history?event=flow_allowed").expect(200);
     assert_eq!(history["items"].as_array().map(Vec::len), Some(2), "{history:#}");
     assert_eq!(denied(&world.pbx), [""; 0]);

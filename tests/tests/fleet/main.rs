@@ -40,14 +40,16 @@ const SEEDS: u64 = 4;
 #[test]
 fn every_story_ends_well() {
     let number = |name| std::env::var(name).ok().map(|number| number.parse::<u64>().unwrap());
-    let one = number("FLEET_SEED");
-    let seeds = one.map_or(number("FLEET_SEEDS").unwrap_or(SEEDS), |seed| seed + 1);
-    let next = AtomicU64::new(one.unwrap_or(0));
+    let seeds = match number("FLEET_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("FLEET_SEEDS").unwrap_or(SEEDS),
+    };
+    let next = AtomicU64::new(seeds.start);
     let play = || {
         let mut faults = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
+            if seed >= seeds.end {
                 return faults;
             }
             if let Err(fault) = story::play(seed) {
@@ -60,5 +62,6 @@ fn every_story_ends_well() {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(play)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(faults.is_empty(), "{} stories:\n{}", faults.len(), faults.join("\n"));
+    let count = seeds.end - seeds.start;
+    assert!(faults.is_empty(), "{} of {count} stories:\n{}", faults.len(), faults.join("\n"));
 }

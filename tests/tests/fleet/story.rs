@@ -512,9 +512,11 @@ impl Story {
             let net = ban.net;
             let holds = standing.get(&net).is_some_and(|by| by.contains(&said.peer.to_string()));
             ensure!(holds, "{name} bans {net} for {}, which does not say so", said.peer);
-            // Narrower where the node that decided it knows somebody else in the /64.
-            let is_single = source(net.addr()).contains(&net);
-            ensure!(is_single, "{name} bans {net}, wider than a source");
+            // In a /64 where a node knows a host, because the malicious one said so, it bans the others one by one.
+            let around = source(net.addr());
+            let mut known = self.malicious.protected.iter();
+            let is_alone = net == net.addr().into() && known.any(|host| around.contains(host));
+            ensure!(net == around || is_alone, "{name} bans {net}, which is no source");
             ensure!(!self.lifts.contains_key(&net), "{name} bans {net}, which was lifted");
             by_evil += usize::from(said.peer == evil);
         }

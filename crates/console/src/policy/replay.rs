@@ -53,7 +53,7 @@ fn body(replay: &PolicyReplay) -> Markup {
         }
         p.soft {
             (t(
-                "What cannot be told: failures of before that led to no ban are not kept, nor what a banned address \
+                "What cannot be known: failures of before that led to no ban are not kept, nor what a banned address \
                  would have sent next. Log-ins, allow list and access lists are those of now. The rules calls, \
                  raw_address, challenges, flood, scan, report, log and login are judged by the evidence of their bans \
                  only."

@@ -63,14 +63,21 @@ impl Engine {
         self.settle_all(actions);
     }
 
-    /// It said nothing yet after the restart, so there is nothing to lift.
-    pub(super) fn on_shadowed(&mut self, peer: PeerName, because: ShadowedBecause, age: Duration) {
+    /// Where the store opens late, the peer may have had hosts banned meanwhile.
+    pub(super) fn on_shadowed(
+        &mut self,
+        peer: PeerName,
+        because: ShadowedBecause,
+        age: Duration,
+        actions: &mut Vec<Action>,
+    ) {
         let since = self.now.earlier(age);
         let fleet = self.make_fleet();
-        let peer = fleet.peers.id(peer).and_then(|id| fleet.peers.get_mut(id));
-        if let Some(peer) = peer {
-            peer.shadowed.get_or_insert((because, since));
-        }
+        let Some(peer) = fleet.peers.id(peer).and_then(|id| fleet.peers.get_mut(id)) else {
+            return;
+        };
+        peer.shadowed.get_or_insert((because, since));
+        self.settle_all(actions);
     }
 
     pub(super) fn on_remote(&mut self, said: Said, actions: &mut Vec<Action>) {

@@ -94,7 +94,7 @@ impl Engine {
             }
         }
         if let Some(source) = subject.slot.and_then(|slot| self.sources.at_mut(slot)) {
-            // What is no longer due may be told anew.
+            // What is no longer due may be reported anew.
             source.told &= told;
         }
     }

@@ -478,7 +478,10 @@ fn a_quorum_counts_weights_of_the_own_site_or_of_all() {
 fn a_shadow_outlives_a_restart_until_an_operator_accepts_the_peer_after_it() {
     let mut world = fleet();
     let (ams, because) = (peer("ams.a"), ShadowedBecause::HitsKnown);
+    // The store opened late.
+    world.remote("ams.a", "198.51.100.1", 1, 60);
     world.handle(Input::Shadowed { peer: ams, because, age: HOUR });
+    assert_eq!(world.origin("198.51.100.1"), None);
     assert_eq!(refusals(&world.remote("ams.a", STRANGER, 1, 60)), []);
     assert_eq!(world.outcomes(STRANGER)[0].1, RemoteOutcome::Refused(Refusal::PeerShadowed));
     assert_eq!(world.peer_view("ams.a").shadowed, Some(because));

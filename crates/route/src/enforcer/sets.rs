@@ -85,6 +85,7 @@ impl Enforcer {
         bans: Vec<(IpNet, Scope)>,
         nets: Option<gate::Ranges>,
     ) -> Result<(), RouteError> {
+        let are_counted = self.are_counted(bans.len());
         let Ok(gate) = &mut self.gate else { return Ok(()) };
         if bans.is_empty() && nets.is_none() {
             return Ok(());
@@ -95,7 +96,6 @@ impl Enforcer {
             return Ok(());
         }
         let is_many = bans.len() >= MANY;
-        let are_counted = self.wanted.len() + self.at_sip.len() + bans.len() <= MOST_COUNTED;
         let before = if is_many { gate.generation().await? } else { 0 };
         if is_many {
             self.monitor.mute().map_err(RouteError::Socket)?;
@@ -114,6 +114,16 @@ impl Enforcer {
             warn!(error, "the gate's sets are compared with the bans");
         }
         Ok(())
+    }
+
+    /// Whether the packets of each banned host are counted, with so many `more` bans.
+    pub(super) fn are_counted(&self, more: usize) -> bool {
+        self.ban_count() + more <= MOST_COUNTED
+    }
+
+    /// Bans of both scopes.
+    pub(super) fn ban_count(&self) -> usize {
+        self.wanted.len() + self.at_sip.len()
     }
 
     /// Denies and allows flows, and reports each.
@@ -269,13 +279,15 @@ impl Enforcer {
     /// Compares the sets with bans and flows and puts right what differs; gives how many elements. Sets that cannot
     /// be put right are stale.
     pub(super) async fn fill_sets(&mut self) -> Result<usize, RouteError> {
+        let are_counted = self.are_counted(0);
         let Ok(gate) = &mut self.gate else { return Ok(0) };
         if !self.coverage.gate || !self.are_sets_adopted {
             return Ok(0);
         }
         let outcome = async {
             let flows = gate.restore_flows().await?;
-            Ok(flows + gate.restore_bans(&self.wanted, &self.at_sip, &self.host.on_link).await?)
+            let (hosts, sip, connected) = (&self.wanted, &self.at_sip, &self.host.on_link);
+            Ok(flows + gate.restore_bans(hosts, sip, connected, are_counted).await?)
         };
         match outcome.await {
             Ok(elements) => {

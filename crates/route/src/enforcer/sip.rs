@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Enforcer;
-use crate::gate::{Gate, MOST_COUNTED, Ranges, STEP};
+use crate::gate::{Gate, Ranges, STEP};
 use crate::shield::{NewSettings, Shield};
 use crate::{MOST_SIP_PORTS, Report, RouteError, ShieldSettings};
 
@@ -205,12 +205,11 @@ impl Enforcer {
 
     /// Looks at the packets of each banned host and reports them where they changed.
     async fn count_dropped(&mut self) -> Result<(), RouteError> {
-        let started = Instant::now();
+        let (started, are_counted) = (Instant::now(), self.are_counted(0));
         let Ok(gate) = &mut self.gate else { return Ok(()) };
         if self.sip.dropped_due > started {
             return Ok(());
         }
-        let are_counted = self.wanted.len() + self.at_sip.len() <= MOST_COUNTED;
         let dropped = if are_counted { gate.dropped().await? } else { Vec::new() };
         if dropped != self.sip.dropped {
             self.sip.dropped.clone_from(&dropped);

@@ -101,7 +101,8 @@ impl Gate {
     }
 
     /// Compares the sets with the bans and puts right what differs, a part at a time. Networks that this host is
-    /// `connected` to (sorted) have no place in the set of banned hosts. Gives how many elements.
+    /// `connected` to (sorted) have no place in the set of banned hosts. New elements count packets if `are_counted`.
+    /// Gives how many elements.
     ///
     /// # Errors
     /// When netlink fails or the kernel refuses; then the sets are still stale.
@@ -110,6 +111,7 @@ impl Gate {
         hosts: &HashSet<IpNet>,
         sip: &SipBans,
         connected: &[IpNet],
+        are_counted: bool,
     ) -> Result<usize, RouteError> {
         self.is_stale = true;
         let gate = self.in_force();
@@ -117,7 +119,6 @@ impl Gate {
         if gate.counts() {
             changed += self.restore_nets(&gate, &sip.nets).await?;
         }
-        let are_counted = hosts.len() + sip.hosts.len() <= MOST_COUNTED;
         // Those without a route first.
         for scope in [Scope::Sip, Scope::Host] {
             let (bans, except): (_, &[IpNet]) =

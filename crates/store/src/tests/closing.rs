@@ -13,7 +13,7 @@ fn many(n: u32) -> SavedBan {
     }
 }
 
-/// What was told until now.
+/// What was reported until now.
 fn told(store: &Store) -> Vec<Notice> {
     let mut notices = store.take_notices().unwrap();
     std::iter::from_fn(|| notices.try_recv().ok()).collect()

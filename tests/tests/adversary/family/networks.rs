@@ -135,7 +135,7 @@ fn beside_somebody_known(seed: u64) -> Outcome {
     rotate(&mut world, |world| world.inside(net, 48));
     world.check()?;
     let told = world.ledger.refused.iter().any(|(_, refused, _)| refused.prefix_len() == 48);
-    ensure!(told, "the network was due, and nobody was told");
+    ensure!(told, "the network was due, and there was no alarm");
     let lost = world.lost();
     ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
     Ok(Played::new(world.guessed, world.now.since(began), lost))
