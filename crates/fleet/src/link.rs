@@ -118,6 +118,8 @@ impl Link {
         *lock(&shared.client) = Some(client.clone());
         let js = context(client, &shared.settings);
         tokio::select! {
+            // What has come both ways counts as the fast one's.
+            biased;
             gone = core(shared, intake, client) => gone,
             gone = main.run(shared, intake, &js) => gone,
             gone = known.run(shared, intake, &js), if shared.settings.share_known => gone,

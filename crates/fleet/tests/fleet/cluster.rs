@@ -32,14 +32,15 @@ async fn bans_go_on_while_the_stream_has_no_leader_and_none_is_lost() {
     let killed = Instant::now();
     // One ban after the other, each received before the next, while nothing is acknowledged.
     let (mut n, mut longest) = (0, Duration::ZERO);
-    while sender.fleet.snapshot().said == acknowledged && n < 200 {
+    let mut has_leader = false;
+    while !has_leader && sender.fleet.snapshot().said == acknowledged && n < 200 {
         n += 1;
         let began = Instant::now();
         sender.fleet.say(ban(host(n))).unwrap();
         // What is not acknowledged is said again, and may come between.
         while !seen.contains(&key(host(n))) {
             let (message, _, path) = receiver.said().await;
-            assert_eq!(path, Path::Core);
+            has_leader |= path == Path::Stream;
             seen.insert(message.body.key());
         }
         longest = longest.max(began.elapsed());
@@ -49,7 +50,7 @@ async fn bans_go_on_while_the_stream_has_no_leader_and_none_is_lost() {
         "{n} bans arrived in the {:?} without an acknowledgement; the slowest took {longest:?}",
         killed.elapsed()
     );
-    assert!(n > 1, "there was no time without a leader");
+    assert!(n > 2, "there was no time without a leader");
     sender.until_all_said().await;
     println!("everything was acknowledged {:?} after the leader's death", killed.elapsed());
     receiver.until("nothing is behind", |s| s.behind == 0 && s.applied > u64::from(n)).await;
