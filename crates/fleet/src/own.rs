@@ -225,6 +225,13 @@ impl Owned {
         }
     }
 
+    /// Another connection: what was on its way over the last one is due again.
+    pub(crate) fn reconnected(&mut self) {
+        let sent = self.entries.iter().filter(|(_, entry)| entry.progress == Progress::Sent);
+        self.failed.extend(sent.map(|(key, _)| key.clone()));
+        self.retry();
+    }
+
     /// Makes due again what failed.
     pub(crate) fn retry(&mut self) {
         for key in std::mem::take(&mut self.failed) {
@@ -234,8 +241,10 @@ impl Owned {
         }
     }
 
-    /// Compares with the stream, after a connection. Nothing is on its way then.
-    pub(crate) fn compare(&mut self, seen: Vec<Seen>, now: u64) {
+    /// Compares with the stream, after a connection. What was said since and is not in it is said again.
+    /// Gives the number of those that were not acknowledged and are in it.
+    pub(crate) fn compare(&mut self, seen: Vec<Seen>, now: u64) -> u64 {
+        let mut found = 0;
         let greatest = seen.iter().map(|seen| seen.n).max().unwrap_or(0);
         self.n = self.n.max(greatest);
         let mut stream: BTreeMap<Key, (u64, bool)> =
@@ -248,6 +257,7 @@ impl Owned {
             if is_there && entry.own.is_some() {
                 if !matches!(entry.progress, Progress::Stands(_)) {
                     entry.progress = Progress::Stands(now);
+                    found += 1;
                 }
                 continue;
             }
@@ -262,6 +272,7 @@ impl Owned {
                 self.end(&key);
             }
         }
+        found
     }
 
     /// Forgets what has run out, and makes due again what stands for longer than others keep it.

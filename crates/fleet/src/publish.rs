@@ -1,5 +1,7 @@
 //! Says what this node says: acknowledged, again while it is not, and compared with the stream after each connection.
+//! Until that comparison is done, what is new goes by the core path alone: a stream without a leader delays no ban.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -26,21 +28,31 @@ const REFRESH: Duration = Duration::from_secs(60);
 /// How long another process of this node's name has to answer this one's first status.
 const ANSWER: Duration = Duration::from_millis(700);
 
+/// How long the comparison may take before what is new goes out without it. With a leader it takes some milliseconds.
+const COMPARISON: Duration = Duration::from_millis(200);
+
 /// Runs until it is dropped.
 pub(crate) async fn publish(shared: &Shared, client: &Client, js: &Context) {
-    // Without a stream for statuses it goes on all the same.
-    let mut announced = shared.announced.subscribe();
-    drop(timeout(shared.settings.timing.answer * 2, announced.wait_for(|said| *said)).await);
     if shared.counts.connects() == 1 {
+        announced(shared).await;
         sleep(ANSWER).await;
     }
+    shared.owned().reconnected();
     loop {
         while yields(shared) {
             sleep(shared.settings.timing.status).await;
         }
-        compare(shared, js).await;
-        say(shared, client).await;
+        tokio::select! {
+            () = compare(shared, js) => say(shared, client).await,
+            () = say_by_core(shared, client) => {}
+        }
     }
+}
+
+/// Waits for this connection's first status. Without a stream for statuses it goes on all the same.
+async fn announced(shared: &Shared) {
+    let mut announced = shared.announced.subscribe();
+    drop(timeout(shared.settings.timing.answer * 2, announced.wait_for(|said| *said)).await);
 }
 
 /// Whether an older process has this node's name: each would end what the other says.
@@ -48,12 +60,36 @@ fn yields(shared: &Shared) -> bool {
     shared.twin().is_some_and(|twin| twin.we_yield)
 }
 
+/// Says what is due without waiting for acknowledgements, until it is dropped or an older process of the same name is
+/// heard of. The comparison then finds what the stream has of it.
+async fn say_by_core(shared: &Shared, client: &Client) {
+    sleep(COMPARISON).await;
+    while !yields(shared) {
+        let Some(message) = shared.owned().next_due(now_ms()) else {
+            shared.due.notified().await;
+            continue;
+        };
+        let sent = match message.encode() {
+            Ok(value) => client.publish(message.subject(), value).await.map_err(Trouble::from),
+            Err(refusal) => Err(refusal.as_str().into()),
+        };
+        if let Err(why) = sent {
+            shared.trouble(&format!("saying {:?}", message.body.key()), &why);
+        }
+    }
+}
+
 /// Reads what the streams have of this node, until that succeeds.
 async fn compare(shared: &Shared, js: &Context) {
+    announced(shared).await;
     let mut failures = 1;
     loop {
         match own_messages(shared, js).await {
-            Ok(seen) => return shared.owned().compare(seen, now_ms()),
+            Ok(seen) => {
+                let found = shared.owned().compare(seen, now_ms());
+                shared.counts.said.fetch_add(found, Ordering::Relaxed);
+                return;
+            }
             Err(why) => {
                 failures += 1;
                 shared.trouble("reading this node's own messages", &why);

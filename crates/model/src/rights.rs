@@ -33,6 +33,16 @@ pub fn keep_net_admin() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the program that replaces this one keep `CAP_NET_ADMIN`, which this one may have from its file (`setcap`). If the
+/// kernel refuses, the other program says that it needs it.
+pub fn pass_net_admin_on() {
+    for set in [CapSet::Inheritable, CapSet::Ambient] {
+        if let Err(error) = caps::raise(None, set, Capability::CAP_NET_ADMIN) {
+            tracing::debug!(%error, ?set, "CAP_NET_ADMIN is not passed on");
+        }
+    }
+}
+
 /// Gives up every capability of this thread. What it starts has none either.
 pub fn keep_none() {
     for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {

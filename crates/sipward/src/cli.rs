@@ -245,6 +245,11 @@ fn start(run: &Run) -> anyhow::Result<()> {
         move || Config::load(path.as_deref()).map(|config| overrides.apply(config))
     };
     let config = load()?;
+    #[cfg(not(feature = "fleet"))]
+    if config.fleet.is_some() {
+        rights::pass_net_admin_on();
+        return Err(crate::with_fleet::exec());
+    }
     if geteuid().is_root() {
         // As the unit does.
         run::make_directories(&config)?;

@@ -14,6 +14,7 @@
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
 //! | [`setup`] | what `sipward setup` finds and writes |
 //! | [`demo`] | the storm that `sipward demo` plays |
+//! | `with_fleet` | how a program without the fleet starts the one with it |
 
 pub mod cli;
 pub mod client;
@@ -23,3 +24,5 @@ pub mod fail2ban;
 mod out;
 pub mod run;
 pub mod setup;
+#[cfg(not(feature = "fleet"))]
+mod with_fleet;

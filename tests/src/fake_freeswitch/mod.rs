@@ -47,6 +47,8 @@ pub use subscription::{Format, Subscription};
 use server::Order;
 use state::{Outgoing, Shared};
 
+use crate::wait::until;
+
 /// A running fake FreeSWITCH; it stops when it is dropped.
 #[derive(Debug)]
 pub struct FakeFreeSwitch {
@@ -198,7 +200,11 @@ impl FakeFreeSwitch {
     /// When the address cannot be bound again, or the server thread is gone.
     pub fn boot(&self) -> io::Result<()> {
         self.shared.with(|state| state.core = core::Core::new());
-        self.order(Order::Up)
+        until("the address is free", || match self.order(Order::Up) {
+            // A process that another test is just starting has a copy of the listener.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+            done => Some(done),
+        })
     }
 
     /// [`FakeFreeSwitch::kill`], then [`FakeFreeSwitch::boot`].

@@ -1,7 +1,7 @@
 //! One host: a network namespace of its own.
 
 use std::fs::{self, File};
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use std::panic::resume_unwind;
@@ -14,6 +14,8 @@ use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+
+use crate::wait::until;
 
 /// The kernel's table of its own addresses (`RT_TABLE_LOCAL`).
 const LOCAL_TABLE: u32 = 255;
@@ -55,6 +57,23 @@ impl Host {
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         let outcome = thread::scope(|scope| scope.spawn(|| self.inside(f)).join());
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// A UDP socket at an address of this host. One that was free a moment ago may be taken: a process that another test
+    /// starts has a copy of every socket until it runs its own program.
+    #[must_use]
+    pub fn udp(&self, address: impl ToSocketAddrs + Copy + Sync) -> UdpSocket {
+        self.run(|| {
+            until("the address is free", || UdpSocket::bind(address).map_err(|e| e.to_string()))
+        })
+    }
+
+    /// The same for a TCP listener.
+    #[must_use]
+    pub fn tcp(&self, address: impl ToSocketAddrs + Copy + Sync) -> TcpListener {
+        self.run(|| {
+            until("the address is free", || TcpListener::bind(address).map_err(|e| e.to_string()))
+        })
     }
 
     /// Runs `f` on a thread of its own inside this host, beside the test.

@@ -1,7 +1,7 @@
 //! Does a packet of this host arrive at that one?
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
@@ -22,8 +22,8 @@ const RESEND: Duration = Duration::from_millis(50);
 /// Sends until one arrives or 0.7 s have passed.
 #[must_use]
 pub fn udp_arrives(from: (&Host, &str), to: (&Host, &str)) -> bool {
-    let receiver = to.0.run(|| UdpSocket::bind((ip(to.1), 0))).expect("the receiver's address");
-    let sender = from.0.run(|| UdpSocket::bind((ip(from.1), 0))).expect("the sender's address");
+    let receiver = to.0.udp((ip(to.1), 0));
+    let sender = from.0.udp((ip(from.1), 0));
     let target = receiver.local_addr().expect("its own address");
     receiver.set_read_timeout(Some(RESEND)).expect("a timeout");
     let deadline = Instant::now() + PATIENCE;
@@ -41,8 +41,8 @@ pub fn udp_arrives(from: (&Host, &str), to: (&Host, &str)) -> bool {
 #[allow(clippy::must_use_candidate, reason = "sending is what some tests want")]
 pub fn udp_burst(from: (&Host, &str), to: (&Host, &str), port: u16, count: usize) -> usize {
     let target = SocketAddr::new(ip(to.1), port);
-    let receiver = to.0.run(|| UdpSocket::bind(target)).expect("the receiver's address");
-    let sender = from.0.run(|| UdpSocket::bind((ip(from.1), 0))).expect("the sender's address");
+    let receiver = to.0.udp(target);
+    let sender = from.0.udp((ip(from.1), 0));
     receiver.set_read_timeout(Some(LAST_DATAGRAM)).expect("a timeout");
     let mut arrived = 0;
     for sent in 1..=count {
@@ -75,8 +75,7 @@ impl Conversation {
     /// Connects; `None` when it cannot be established within 0.7 s.
     #[must_use]
     pub fn open(from: (&Host, &str), to: (&Host, &str)) -> Option<Self> {
-        let listener =
-            to.0.run(|| TcpListener::bind((ip(to.1), 0))).expect("the listener's address");
+        let listener = to.0.tcp((ip(to.1), 0));
         let target = listener.local_addr().expect("its own address");
         let caller = from.0.block_on(async || connect(ip(from.1), target).await)?;
         let (answerer, _) = listener.accept().expect("an established connection");

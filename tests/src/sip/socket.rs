@@ -23,7 +23,7 @@ impl ManySocket {
     pub(crate) fn open(host: &Host, port: u16, is_ipv4: bool) -> Self {
         let all: IpAddr =
             if is_ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = host.run(|| UdpSocket::bind((all, port))).expect("a port of all addresses");
+        let socket = host.udp((all, port));
         socket.set_nonblocking(true).expect("a mode");
         setsockopt(&socket, sockopt::RcvBuf, &BUFFER).expect("a buffer");
         Self(socket)

@@ -1,7 +1,6 @@
 //! Whose an address is, and all banned ones as a file.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -52,7 +51,7 @@ fn all_bans_are_sent_as_a_file() {
 
 fn an_address_has_a_name_a_place_and_an_owner() {
     let world = World::new();
-    let registry = world.pbx.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let registry = world.pbx.tcp("127.0.0.1:0");
     let port = registry.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in registry.incoming() {
@@ -154,7 +153,7 @@ fn attackers_are_counted_and_bans_found_by_country_and_network() {
 
 fn a_registry_that_does_not_answer_is_told_as_that() {
     let world = World::new();
-    let silent = world.pbx.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let silent = world.pbx.tcp("127.0.0.1:0");
     let port = silent.local_addr().unwrap().port();
     let config = format!("[whois]\nserver = \"127.0.0.1:{port}\"\ntimeout = \"1s\"\n");
     let setup = world.setup(&config);

@@ -1,6 +1,6 @@
 //! A host that hops from port to port loses its place among the healthy ones; its registered phones keep theirs.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ const PORTS: u16 = 8;
 fn burst(world: &World, port: u16) -> usize {
     let source = SocketAddr::new(ip(PHONE), port);
     let target = SocketAddr::new(ip("192.0.2.1"), SIP);
-    let receiver = world.pbx.run(|| UdpSocket::bind(target)).unwrap();
-    let sender = world.phone.run(|| UdpSocket::bind(source)).unwrap();
+    let receiver = world.pbx.udp(target);
+    let sender = world.phone.udp(source);
     receiver.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
     let mut arrived = 0;
     for sent in 1..=BURST {

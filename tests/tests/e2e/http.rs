@@ -325,7 +325,7 @@ fn every_answer_tells_browsers_what_not_to_do() {
 
 fn a_taken_port_is_told_and_tried_again() {
     let world = World::new();
-    let taken = world.pbx.run(|| std::net::TcpListener::bind(ADDRESS)).unwrap();
+    let taken = world.pbx.tcp(ADDRESS);
     let setup = world.setup(CONFIG);
     let daemon = world.watch(&setup);
     let failed = daemon.expect("http_failed");

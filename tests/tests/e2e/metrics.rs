@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 
 use sipward_tests::daemon::Setup;
@@ -81,7 +80,7 @@ fn scrape(setup: &Setup) -> String {
 fn a_ban_is_posted_signed_and_a_slow_receiver_delays_no_ban() {
     let world = World::new();
     // Accepts nothing until the ban stands: a connection waits in its queue meanwhile.
-    let receiver = world.pbx.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let receiver = world.pbx.tcp("127.0.0.1:0");
     let url = format!("http://{}/hook", receiver.local_addr().unwrap());
     let config = format!("[webhook]\nurls = [\"{url}\"]\nevents = [\"ban\"]\n");
     let daemon = world.watch(&world.setup(&config).env("WEBHOOK_SECRET", "k3y"));

@@ -1,6 +1,6 @@
 //! Packets to the PBX's SIP ports, and to others, from ports of the test's choice.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use sipward_tests::netns::Host;
@@ -41,8 +41,8 @@ impl Way<'_> {
     /// Whether one of some datagrams arrives.
     pub(crate) fn udp(self) -> bool {
         let (source, target) = self.ends();
-        let receiver = self.to.0.run(|| UdpSocket::bind(target)).unwrap();
-        let sender = self.from.0.run(|| UdpSocket::bind(source)).unwrap();
+        let receiver = self.to.0.udp(target);
+        let sender = self.from.0.udp(source);
         receiver.set_read_timeout(Some(RESEND)).unwrap();
         (0..DATAGRAMS).any(|_| {
             // A sender without a route is a packet that does not arrive.
@@ -54,7 +54,7 @@ impl Way<'_> {
     /// Whether a TCP connection comes about.
     pub(crate) fn tcp(self) -> bool {
         let (source, target) = self.ends();
-        let listener = self.to.0.run(|| TcpListener::bind(target)).unwrap();
+        let listener = self.to.0.tcp(target);
         let connected = self.from.0.block_on(async || connect(source, target).await);
         drop(listener);
         connected

@@ -1,6 +1,5 @@
 //! What of a banned host is stopped: everything, or packets to the SIP ports.
 
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -103,9 +102,9 @@ impl Stream {
     fn begin(from: &Host, to: &Host) -> Self {
         let goes_on = Arc::new(AtomicBool::new(true));
         let arrived = Arc::new(AtomicUsize::new(0));
-        let receiver = to.run(|| UdpSocket::bind(("192.0.2.1", SIP))).unwrap();
+        let receiver = to.udp(("192.0.2.1", SIP));
         receiver.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let sender = from.run(|| UdpSocket::bind((ATTACKER, 0))).unwrap();
+        let sender = from.udp((ATTACKER, 0));
         let (sending, receiving) = (Arc::clone(&goes_on), Arc::clone(&goes_on));
         let count = Arc::clone(&arrived);
         let ends = [

@@ -1,7 +1,7 @@
 //! One flow of an address is denied, and the other phones behind it go on; flows of registered phones pass.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ struct Line {
 impl Line {
     fn new(host: &Host, from: &str, port: u16, to: &str) -> Self {
         let from: IpAddr = from.parse().unwrap();
-        let socket = host.run(|| UdpSocket::bind((from, port))).unwrap();
+        let socket = host.udp((from, port));
         Self { socket, to: SocketAddr::new(to.parse().unwrap(), SIP) }
     }
 
@@ -87,7 +87,7 @@ impl Line {
 
 fn server(pbx: &Host, address: &str) -> UdpSocket {
     let address: IpAddr = address.parse().unwrap();
-    let socket = pbx.run(|| UdpSocket::bind((address, SIP))).unwrap();
+    let socket = pbx.udp((address, SIP));
     socket.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
     socket
 }
@@ -185,7 +185,7 @@ fn two_lines() {
     assert_eq!((first.reaches(&server), second.reaches(&server)), (10, 0));
     // A flow is one to the SIP ports only.
     let other = SocketAddr::new(PBX_FOR_PHONE.parse().unwrap(), 5070);
-    let elsewhere = world.pbx.run(|| UdpSocket::bind(other)).unwrap();
+    let elsewhere = world.pbx.udp(other);
     elsewhere.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
     second.socket.send_to(b"x", other).unwrap();
     assert_eq!(received(&elsewhere).len(), 1);
@@ -196,7 +196,7 @@ fn two_lines() {
 
 fn tcp() {
     let (world, mut running) = start(None);
-    let listener = world.pbx.run(|| TcpListener::bind((PBX, SIP))).unwrap();
+    let listener = world.pbx.tcp((PBX, SIP));
     let from = (&world.attacker, ATTACKER);
     let mut calls: Vec<_> = (0..2)
         .map(|_| {

@@ -111,10 +111,8 @@ fn link_local() {
     let (world, running) = gated(World::new());
     let (from, to) = (link_local_of(&world.phone, "eth0"), link_local_of(&world.pbx, "eth1"));
     let (from_index, to_index) = (world.phone.interface("eth0"), world.pbx.interface("eth1"));
-    let receiver =
-        world.pbx.run(|| UdpSocket::bind(SocketAddrV6::new(to, 0, 0, to_index))).unwrap();
-    let sender =
-        world.phone.run(|| UdpSocket::bind(SocketAddrV6::new(from, 0, 0, from_index))).unwrap();
+    let receiver = world.pbx.udp(SocketAddrV6::new(to, 0, 0, to_index));
+    let sender = world.phone.udp(SocketAddrV6::new(from, 0, 0, from_index));
     let port = receiver.local_addr().unwrap().port();
     sender.send_to(b"x", SocketAddrV6::new(to, port, 0, from_index)).unwrap();
     assert!(received_from(&receiver).is_some_and(|peer| peer == IpAddr::V6(from)));
@@ -129,8 +127,8 @@ fn dhcp_request() {
     let fresh = Host::new("fresh");
     netns::wire((&world.pbx, "eth2"), (&fresh, "eth0"));
     world.pbx.address("eth2", "10.9.0.1/24");
-    let server = world.pbx.run(|| UdpSocket::bind("0.0.0.0:67")).unwrap();
-    let client = fresh.run(|| UdpSocket::bind("0.0.0.0:68")).unwrap();
+    let server = world.pbx.udp("0.0.0.0:67");
+    let client = fresh.udp("0.0.0.0:68");
     broadcast(&client, "255.255.255.255:67");
     assert_eq!(received_from(&server), Some(Ipv4Addr::UNSPECIFIED.into()));
     running.stop();
@@ -142,8 +140,8 @@ fn dhcp_answer() {
     server.address("eth0", "10.9.0.1/24");
     let running = Running::start(&pbx, Settings::default());
     assert!(running.found.coverage.gate, "{:?}", running.found.coverage);
-    let client = pbx.run(|| UdpSocket::bind("0.0.0.0:68")).unwrap();
-    let sender = server.run(|| UdpSocket::bind("10.9.0.1:67")).unwrap();
+    let client = pbx.udp("0.0.0.0:68");
+    let sender = server.udp("10.9.0.1:67");
     broadcast(&sender, "255.255.255.255:68");
     assert_eq!(received_from(&client), Some("10.9.0.1".parse().unwrap()));
     running.stop();
@@ -187,11 +185,11 @@ fn strict_filter() {
 
 fn multicast() {
     let (world, running) = gated(World::new());
-    let receiver = world.pbx.run(|| UdpSocket::bind("0.0.0.0:5353")).unwrap();
+    let receiver = world.pbx.udp("0.0.0.0:5353");
     let group = Ipv4Addr::new(224, 0, 0, 251);
     let interface: Ipv4Addr = PBX_FOR_PHONE.parse().unwrap();
     receiver.join_multicast_v4(&group, &interface).unwrap();
-    let sender = world.phone.run(|| UdpSocket::bind((PHONE, 0))).unwrap();
+    let sender = world.phone.udp((PHONE, 0));
     sender.send_to(b"x", (group, 5353)).unwrap();
     assert_eq!(received_from(&receiver), Some(PHONE.parse().unwrap()));
     running.stop();

@@ -1,6 +1,6 @@
 //! Bans from the SIP ports, changes of a ban's scope, and the gate's sets of bans over restarts and damage.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -64,7 +64,7 @@ impl Servers {
     fn at(pbx: &Host) -> Self {
         let listen = |address: &str, port| {
             let address = SocketAddr::new(address.parse().unwrap(), port);
-            pbx.run(|| TcpListener::bind(address)).unwrap()
+            pbx.tcp(address)
         };
         let all = [(PBX, WEB), (PBX, SIP), (PBX6, WEB), (PBX6, SIP)];
         Self { _sockets: all.map(|(address, port)| listen(address, port)).into() }
@@ -128,7 +128,7 @@ fn networks() {
 
 fn connection_dies() {
     let world = World::new().with_default_route();
-    let listener = world.pbx.run(|| TcpListener::bind((PBX, SIP))).unwrap();
+    let listener = world.pbx.tcp((PBX, SIP));
     let mut running = Running::start(&world.pbx, Settings::default());
     let mut caller = connect((&world.attacker, ATTACKER), PBX, SIP).unwrap();
     let (mut answerer, _) = listener.accept().unwrap();
@@ -152,9 +152,9 @@ struct Sender {
 impl Sender {
     fn begin(world: &World, from: &str, to: &str) -> Self {
         let [from, to] = [from, to].map(|text| text.parse::<IpAddr>().unwrap());
-        let receiver = world.pbx.run(|| UdpSocket::bind((to, SIP))).unwrap();
+        let receiver = world.pbx.udp((to, SIP));
         receiver.set_nonblocking(true).unwrap();
-        let sender = world.attacker.run(|| UdpSocket::bind((from, 0))).unwrap();
+        let sender = world.attacker.udp((from, 0));
         let over = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicUsize::new(0));
         let (ends, count) = (Arc::clone(&over), Arc::clone(&sent));

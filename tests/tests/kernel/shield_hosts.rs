@@ -1,6 +1,6 @@
 //! The shield's hosts in the kernel: over a restart, after damage, in great number; newcomers and grants.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
@@ -249,7 +249,7 @@ fn newcomer() {
     thread::sleep(Duration::from_secs(1));
     let fresh = addresses("10.66.1.0/24", 20);
     for source in &fresh {
-        let socket = world.attacker.run(|| UdpSocket::bind((*source, 0))).unwrap();
+        let socket = world.attacker.udp((*source, 0));
         socket.send_to(b"REGISTER", (PBX, SIP)).unwrap();
         thread::sleep(Duration::from_millis(20));
     }
@@ -273,7 +273,7 @@ fn granted() {
     // The flood uses up what passes at once; no counter says so.
     thread::sleep(Duration::from_secs(1));
     let source: SocketAddr = format!("{FAR}:5062").parse().unwrap();
-    let socket = world.attacker.run(|| UdpSocket::bind(source)).unwrap();
+    let socket = world.attacker.udp(source);
     let send = |count: usize| {
         for _ in 0..count {
             socket.send_to(b"REGISTER", (PBX, SIP)).unwrap();

@@ -1,7 +1,7 @@
 //! The shield over TCP: new connections and bytes, because one packet can hold many requests.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -203,7 +203,7 @@ struct Server {
 impl Server {
     fn at(pbx: &Host) -> Self {
         let received = Arc::new(AtomicUsize::new(0));
-        let listener = pbx.run(|| TcpListener::bind(("::", SIP))).expect("a listener");
+        let listener = pbx.tcp(("::", SIP));
         let counted = Arc::clone(&received);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {

@@ -67,7 +67,7 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     pub(crate) fn at(pbx: &Host, address: &str) -> Self {
         let address: IpAddr = address.parse().expect("an address");
-        let socket = pbx.run(|| UdpSocket::bind((address, SIP))).expect("a socket");
+        let socket = pbx.udp((address, SIP));
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
         let listening = socket.try_clone().expect("a clone");
         let (over, arrived) = (Arc::new(AtomicBool::new(false)), Arc::default());
@@ -166,7 +166,7 @@ pub(crate) fn addresses(target: &str, count: usize) -> Vec<IpAddr> {
 /// A phone that sends `rate` datagrams a second for a time; gives how many.
 pub(crate) fn phone(from: (&Host, &str), to: &str, rate: u32, time: Duration) -> usize {
     let source: IpAddr = from.1.parse().expect("an address");
-    let socket = from.0.run(|| UdpSocket::bind((source, 0))).expect("a socket");
+    let socket = from.0.udp((source, 0));
     let target = SocketAddr::new(to.parse().expect("an address"), SIP);
     let began = Instant::now();
     let mut sent = 0;

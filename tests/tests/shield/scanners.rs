@@ -1,6 +1,6 @@
 //! Strangers that send much without an event, and those that only look like it.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ fn a_monitor_and_a_carrier_that_look_like_scanners_lose_nothing() {
     let asks = Flood { kind: Kind::Options, sources: vec![monitor], rate: 1, target: sip() };
     let asks = asks.start(&world.attacker);
     let bind = SocketAddr::from((carrier, 5062));
-    let socket = world.attacker.run(|| UdpSocket::bind(bind)).unwrap();
+    let socket = world.attacker.udp(bind);
     let begun = Instant::now();
     for call in 0..CALLS {
         for n in 0..PACKETS_OF_A_CALL {

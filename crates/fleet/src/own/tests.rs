@@ -128,6 +128,21 @@ fn after_a_connection_what_is_missing_is_said_and_what_no_longer_stands_is_ended
 }
 
 #[test]
+fn what_was_on_its_way_is_due_on_another_connection_and_may_be_in_the_stream_by_then() {
+    let mut owned = owned();
+    owned.say(ban(A, None)).unwrap();
+    let first = owned.next_due(NOW).unwrap();
+    owned.reconnected();
+    assert_eq!(owned.next_due(NOW + 1).unwrap(), first);
+    owned.say(ban(B, None)).unwrap();
+    let second = owned.next_due(NOW + 1).unwrap();
+    owned.compare(vec![Seen { key: key(A), n: first.n, stands: true }], NOW + 2);
+    assert_eq!(owned.unacknowledged(), 1);
+    assert_eq!(owned.next_due(NOW + 2).unwrap(), second);
+    assert_eq!(owned.next_due(NOW + 2), None);
+}
+
+#[test]
 fn a_greater_n_in_the_stream_is_outbid() {
     let mut owned = owned();
     owned.say(ban(A, None)).unwrap();

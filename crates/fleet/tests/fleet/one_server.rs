@@ -32,7 +32,7 @@ async fn a_ban_reaches_the_others_once_and_so_does_its_end() {
     assert!(remaining.unwrap() <= Duration::from_secs(3600));
     assert!(remaining.unwrap() > Duration::from_secs(3400));
     // The other path brings it a second time, which the owner does not see.
-    two.until("the second path", |s| s.repeated == 1 && s.applied == 1).await;
+    two.until("the second path", |s| s.repeated >= 1 && s.applied >= 1).await;
     one.fleet.end(&key(attacker));
     let (end, remaining, _) = two.said().await;
     assert_eq!((end.body, remaining), (Body::Ban(attacker, Ban::Ended), None));
@@ -60,6 +60,30 @@ async fn bans_come_by_the_core_path_first() {
     }
     // A server on a busy machine may send the stream's copy of one of them first.
     assert!(by_core > 10, "{by_core} of 20 came by the core path first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bans_do_not_wait_for_streams() {
+    let server = Server::start(PLAIN);
+    let urls = vec![server.url()];
+    let one = Node::start(settings(&urls, "berlin.n1"), vec![]);
+    let mut two = Node::start(settings(&urls, "berlin.n2"), vec![]);
+    one.until_connected().await;
+    two.until_connected().await;
+    one.fleet.say(ban(host(1))).unwrap();
+    let (message, _, path) = two.said().await;
+    assert_eq!((message.body.key(), path), (key(host(1)), Path::Core));
+    assert_eq!(one.fleet.snapshot().unacknowledged, 1);
+    one.fleet.end(&key(host(1)));
+    assert_eq!(two.said().await.0.body, Body::Ban(host(1), Ban::Ended));
+    one.fleet.say(ban(host(2))).unwrap();
+    two.said().await;
+    init(&settings(&urls, "ops.alice"), 1).await;
+    one.until_all_said().await;
+    let mut three = Node::start(settings(&urls, "munich.n1"), vec![]);
+    let stream: Vec<_> =
+        three.catch_up().await.into_iter().map(|(message, _)| message.body.key()).collect();
+    assert_eq!(stream, [key(host(1)), key(host(2))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +146,7 @@ async fn an_owner_that_is_slow_loses_nothing() {
         let (message, ..) = two.said().await;
         assert!(seen.insert(message.body.key()), "it came twice");
     }
-    two.until("nothing is behind", |s| s.applied == 10_000 && s.behind == 0).await;
+    two.until("nothing is behind", |s| s.applied >= 10_000 && s.behind == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -347,7 +371,7 @@ async fn a_consumer_that_is_removed_or_robbed_is_made_anew_and_nothing_is_lost()
     api("DELETE", "").await;
     two.until("the loss is noticed", |s| s.stalls == 1).await;
     one.fleet.say(ban(host(1))).unwrap();
-    two.until("it is read again", |s| s.applied == 1).await;
+    two.until("it is read again", |s| s.applied >= 1).await;
     // Somebody else asks for this consumer's messages, and gets some of them.
     let thief = client.subscribe("thief").await.unwrap();
     let next = "$JS.API.CONSUMER.MSG.NEXT.SIPWARD.berlin_n2";
@@ -356,7 +380,7 @@ async fn a_consumer_that_is_removed_or_robbed_is_made_anew_and_nothing_is_lost()
     for n in 2..=20 {
         one.fleet.say(ban(host(n))).unwrap();
     }
-    let all = two.until("it is read again", |s| s.applied == 20 && s.behind == 0).await;
+    let all = two.until("it is read again", |s| s.applied >= 20 && s.behind == 0).await;
     assert!(all.stalls >= 2, "{all:?}");
     // All came on the core path too, so what the stream brings is there already, each once or more.
     assert!(all.repeated >= 20, "{all:?}");

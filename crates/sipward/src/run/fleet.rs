@@ -45,11 +45,8 @@ pub(super) async fn join(
     }
     #[cfg(not(feature = "fleet"))]
     {
-        let _ = (engine_task, secrets, engine, settings, store, records, helpers);
-        anyhow::bail!(
-            "[fleet] names {}, but this program was built without the feature `fleet`: use a package, or build \
-             with `cargo build --release --features fleet`",
-            fleet.servers.join(", ")
-        );
+        // `sipward run` has started the other program already.
+        let _ = (fleet, engine_task, secrets, engine, settings, store, records, helpers);
+        anyhow::bail!("[fleet] needs a program that was built with the feature `fleet`");
     }
 }

@@ -49,13 +49,13 @@ mod connected {
     use crate::cli::remote::Exit;
 
     impl Operator {
-        fn missing(&self) -> anyhow::Result<Exit> {
+        fn with_fleet(&self) -> anyhow::Result<Exit> {
             let Self { servers: _, name: _, credentials: _, ca: _, certificate: _, key: _ } = self;
-            anyhow::bail!("this program was built without the feature `fleet`; packages have it")
+            Err(crate::with_fleet::exec())
         }
 
         pub(in crate::cli) fn init(&self, _: Option<&Path>, _: (u8, u32)) -> anyhow::Result<Exit> {
-            self.missing()
+            self.with_fleet()
         }
 
         pub(in crate::cli) fn judge(
@@ -64,7 +64,7 @@ mod connected {
             _: &str,
             _: (Word, u32),
         ) -> anyhow::Result<Exit> {
-            self.missing()
+            self.with_fleet()
         }
 
         pub(in crate::cli) fn lift(
@@ -73,7 +73,7 @@ mod connected {
             _: &[IpNet],
             _: &str,
         ) -> anyhow::Result<Exit> {
-            self.missing()
+            self.with_fleet()
         }
     }
 }
