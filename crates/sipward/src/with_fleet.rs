@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, io};
 
-/// From the directory of this program: `/usr/lib/sipward/with-fleet/sipward`, for `/usr/bin/sipward`.
-const PROGRAM: &str = "../lib/sipward/with-fleet/sipward";
+/// In the directory in whose `bin` this program is: `/usr/lib/sipward/with-fleet/sipward`, for `/usr/bin/sipward`.
+const PROGRAM: &str = "lib/sipward/with-fleet/sipward";
 
 /// Replaces this process by the program with the fleet: same process ID, arguments and environment. Returns only if
 /// that fails, with the reason.
@@ -28,6 +28,7 @@ pub(crate) fn exec() -> anyhow::Error {
 
 fn path() -> io::Result<PathBuf> {
     let mut path = env::current_exe()?;
+    path.pop();
     path.pop();
     path.push(PROGRAM);
     Ok(path)
