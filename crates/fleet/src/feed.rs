@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::{self, Context, stream};
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use crate::intake::{Arrival, Intake, OwnerGone};
 use crate::shared::Shared;
@@ -48,7 +49,7 @@ impl Feed {
         if shared.changing().clock_offset_ms.is_none() {
             let mut announced = shared.announced.subscribe();
             let known = announced.wait_for(|said| *said);
-            drop(tokio::time::timeout(shared.settings.timing.answer, known).await);
+            drop(timeout(shared.settings.timing.answer, known).await);
         }
         loop {
             let Err(why) = self.follow(shared, intake, js).await;
@@ -83,7 +84,8 @@ impl Feed {
             0 => DeliverPolicy::All,
             applied => DeliverPolicy::ByStartSequence { start_sequence: applied + 1 },
         };
-        let consumer = consumer(&stream, shared.me().token(), String::new(), from).await?;
+        let (name, patience) = (shared.me().token(), shared.settings.timing.answer);
+        let consumer = consumer(&stream, name, String::new(), from, patience).await?;
         let mut caught_up = consumer.cached_info().num_pending == 0;
         if caught_up {
             self.applied = self.applied.max(last);
@@ -150,16 +152,18 @@ impl Feed {
 
 /// Makes a consumer with a name of its own, in place of one of that name. It is kept in memory by one server: it is made
 /// anew in no time, and three would vote on each step of each node.
+///
+/// While a server of a cluster is dead, the others place one in three on it (nats-server 2.9.10). Then nobody answers, so
+/// after a short while it is tried again; in a cluster that is well the answer takes milliseconds.
 async fn consumer<I>(
     stream: &stream::Stream<I>,
     name: String,
     filter_subject: String,
     deliver_policy: DeliverPolicy,
+    patience: Duration,
 ) -> Result<Consumer<pull::Config>, Trouble> {
-    // There is none, mostly.
-    drop(stream.delete_consumer(&name).await);
     let config = pull::Config {
-        name: Some(name),
+        name: Some(name.clone()),
         filter_subject,
         deliver_policy,
         ack_policy: AckPolicy::None,
@@ -168,7 +172,16 @@ async fn consumer<I>(
         num_replicas: 1,
         ..pull::Config::default()
     };
-    Ok(stream.create_consumer(config).await?)
+    let mut wait = patience / 16;
+    loop {
+        // There is none, mostly.
+        drop(timeout(wait, stream.delete_consumer(&name)).await);
+        match timeout(wait, stream.create_consumer(config.clone())).await {
+            Ok(made) => return Ok(made?),
+            Err(_) if wait < patience => wait *= 2,
+            Err(_) => return Err(stalled("no server makes a consumer").into()),
+        }
+    }
 }
 
 async fn messages(consumer: &Consumer<pull::Config>) -> Result<pull::Stream, Trouble> {
@@ -212,12 +225,12 @@ pub(crate) async fn read_once(
     patience: Duration,
 ) -> Result<Vec<(String, Vec<u8>, u64)>, Trouble> {
     let stream = js.get_stream_no_info(stream.name()).await?;
-    let consumer = consumer(&stream, name.clone(), filter, DeliverPolicy::All).await?;
+    let consumer = consumer(&stream, name.clone(), filter, DeliverPolicy::All, patience).await?;
     let mut found = Vec::new();
     if consumer.cached_info().num_pending > 0 {
         let mut messages = messages(&consumer).await?;
         loop {
-            let Ok(next) = tokio::time::timeout(patience, messages.next()).await else {
+            let Ok(next) = timeout(patience, messages.next()).await else {
                 // The silence means something only while the stream answers.
                 stream.get_info().await?;
                 break;

@@ -98,6 +98,23 @@ async fn with_two_of_three_servers_dead_bans_arrive_by_the_third_and_none_is_los
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_follow_the_stream_while_a_server_is_dead() {
+    let mut cluster = Cluster::start();
+    init(&settings(&cluster.urls(), "ops.alice"), 3).await;
+    let leader = cluster.leader(&[]).await;
+    let [one, two] = [(leader + 1) % 3, (leader + 2) % 3];
+    cluster.servers[one].kill();
+    let mut stalls = 0;
+    for n in 0..20 {
+        let node = node_at(&cluster, two, &format!("berlin.n{n}")).await;
+        stalls += node.fleet.snapshot().stalls;
+        node.stop().await;
+    }
+    // The servers place a third of the consumers on the dead one. Five in a row for one node are one in 243.
+    assert!(stalls <= 2, "{stalls} of 20 nodes did not find a consumer at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_all_servers_loses_nothing() {
     let mut cluster = Cluster::start();
     let urls = cluster.urls();
