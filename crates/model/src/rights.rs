@@ -115,6 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_is_net_admin_if_it_is_there() {
+        apart(|| {
+            let had = caps::has_cap(None, CapSet::Permitted, Capability::CAP_NET_ADMIN).unwrap();
+            pass_net_admin_on();
+            let passed = caps::read(None, CapSet::Ambient).unwrap();
+            assert_eq!(passed.contains(&Capability::CAP_NET_ADMIN), had, "{passed:?}");
+        });
+    }
+
+    #[test]
     fn a_thread_that_needs_nothing_has_nothing() {
         apart(|| {
             keep_none();
