@@ -14,6 +14,17 @@ export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin"
 
 STEPS=()
 
+# wait_for WHAT COMMAND...: for 20 s at most. `fail` is the script's own.
+wait_for() {
+  local what=$1
+  shift
+  for _ in {1..200}; do
+    "$@" && return
+    sleep 0.1
+  done
+  fail "$what"
+}
+
 # step NAME COMMAND...: runs the command, tells how long it took, ends everything when it fails.
 step() {
   local name=$1 start=$SECONDS status=0

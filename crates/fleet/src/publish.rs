@@ -17,6 +17,7 @@ use crate::clock::now_ms;
 use crate::feed::{Trouble, read_once};
 use crate::message::{Key, Kind, Message};
 use crate::own::{MAX_OWN, MAX_OWN_KNOWN, Seen};
+use crate::refusal::Refusal;
 use crate::shared::Shared;
 use crate::snapshot::add_one;
 use crate::streams::Stream;
@@ -69,14 +70,15 @@ async fn say_by_core(shared: &Shared, client: &Client) {
             shared.due.notified().await;
             continue;
         };
-        let sent = match message.encode() {
-            Ok(value) => client.publish(message.subject(), value).await.map_err(Trouble::from),
-            Err(refusal) => Err(refusal.as_str().into()),
-        };
-        if let Err(why) = sent {
+        if let Err(why) = publish_plainly(client, &message).await {
             shared.trouble(&format!("saying {:?}", message.body.key()), &why);
         }
     }
+}
+
+async fn publish_plainly(client: &Client, message: &Message) -> Result<(), Trouble> {
+    let value = message.encode().map_err(Refusal::as_str)?;
+    Ok(client.publish(message.subject(), value).await?)
 }
 
 /// Reads what the streams have of this node, until that succeeds.
