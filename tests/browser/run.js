@@ -44,6 +44,32 @@ const tests = {
     await page.context().close();
   },
 
+  async "what happens between a page and its stream is shown at once"(world) {
+    const page = await world.visitor("read");
+    await page.route("**/live?*", async (route) => {
+      world.tell("fail 198.19.49.7 1000 5");
+      await until("it is banned", () => world.sipward("bans").includes("198.19.49.7"));
+      await route.continue();
+    });
+    await page.goto("/bans");
+    // Long before the page would look of its own accord, 15 s after it was loaded.
+    await row(page, "198.19.49.7").waitFor({ timeout: 8_000 });
+    // The same while the page waits for an answer: what it hears then is not in that answer.
+    await page.route("**/bans", async (route) => {
+      const answer = await route.fetch();
+      world.tell("fail 198.19.48.7 1000 5");
+      await until("it is banned", () => world.sipward("bans").includes("198.19.48.7"));
+      await page.waitForTimeout(3_000);
+      await page.unroute("**/bans");
+      await route.fulfill({ response: answer });
+    });
+    world.sipward("unban", "198.19.49.7");
+    await row(page, "198.19.48.7").waitFor({ timeout: 10_000 });
+    assert.equal(await row(page, "198.19.49.7").count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
   async "the map shades the countries that attack, and a country leads to its bans"(world) {
     world.tell("fail 198.51.100.7 1000 5");
     await until("it is banned", () => world.sipward("bans").includes("198.51.100.7"));

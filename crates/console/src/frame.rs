@@ -11,6 +11,7 @@ use super::error_page::ErrorPage;
 use super::flood;
 use super::labels::{self, plain};
 use super::language::{self, en, t};
+use super::live;
 use super::theme;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
@@ -92,8 +93,9 @@ impl Frame {
             }
         };
         // The script fetches only what changes.
+        let seen = fresh.map(|_| live::state(&self.status));
         if self.viewer.wants_part {
-            return html! { title { (title) } (self.strip()) main { (body) } };
+            return html! { title { (title) } (self.strip()) main data-seen=[seen] { (body) } };
         }
         let body = html! {
             div.bar {
@@ -109,7 +111,7 @@ impl Frame {
                     a.button.quiet #reload href=(fresh.unwrap_or(place)) { (t("Refresh")) }
                 }
             }
-            main #main tabindex="-1" data-fresh=[fresh] { (body) }
+            main #main tabindex="-1" data-fresh=[fresh] data-seen=[seen] { (body) }
         };
         let foot = html! {
             (keys())

@@ -4,6 +4,8 @@
 //! and what was last: 100 bytes, at most every 1.5 s however much happens.
 
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::take;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -16,11 +18,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::error_page::ErrorPage;
+use super::fields::Asked;
 use super::language::{self, Language, t, text};
+use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::record::Record;
 use sipward_model::text::Plain;
-use sipward_model::wire::ProblemKind;
+use sipward_model::wire::{ProblemKind, Status};
 use sipward_server::http::error::ApiError;
 
 /// Listeners at once, as many as the API has: each takes a connection for good.
@@ -49,17 +53,35 @@ struct Change {
     alert: Option<String>,
 }
 
-/// Changes from now on, as server-sent events.
+/// The state that changes are said of, as a word. A page has it with what it shows, so that nothing is lost between
+/// the page and its stream.
+pub(super) fn state(status: &Status) -> String {
+    let Status { totals, event_socket, mode, gate, store, alarms, sources, .. } = status;
+    let observes = *mode == Mode::Observe;
+    let gate = gate.as_ref().map(|gate| (gate.ipv4_inbound, gate.ipv6_inbound, gate.gaps.len()));
+    let mut hasher = DefaultHasher::new();
+    (totals.bans, totals.unbans, totals.refused, event_socket.connected).hash(&mut hasher);
+    (observes, gate, store.state, alarms.state, alarms.last_day, sources.attention).hash(&mut hasher);
+    format!("{:x}", hasher.finish())
+}
+
+/// Changes since the state `seen`, or from now on, as server-sent events.
 pub(super) async fn listen(
     State(control): State<Control>,
+    Asked(query): Asked,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ErrorPage> {
     let place = Arc::clone(&PLACES).try_acquire_owned().map_err(|_| {
         let detail = format!("all {LISTENERS} places for live pages are taken");
         ApiError::new(ProblemKind::Unavailable, detail)
     })?;
     let records = control.records().subscribe();
+    // Only now: what happens from here on is among the records.
+    let behind = match query.text("seen") {
+        Some(seen) => seen != state(&control.status().await?),
+        None => false,
+    };
     let language = language::current();
-    let listener = Listener { records, sent: Instant::now(), language, _place: place };
+    let listener = Listener { records, behind, sent: Instant::now(), language, _place: place };
     let events = unfold(listener, |mut listener| async {
         let change = listener.next().await?;
         let data = serde_json::to_string(&change).unwrap_or_default();
@@ -70,6 +92,8 @@ pub(super) async fn listen(
 
 struct Listener {
     records: broadcast::Receiver<Arc<Record>>,
+    /// Something happened before the records.
+    behind: bool,
     sent: Instant,
     /// The stream outlives the request, whose task has the language.
     language: &'static Language,
@@ -80,6 +104,9 @@ impl Listener {
     /// Waits for a change, and for what else happens until a message is due.
     async fn next(&mut self) -> Option<Change> {
         let mut change = Change::default();
+        if take(&mut self.behind) {
+            return Some(change);
+        }
         while !change.hear(self.records.recv().await, self.language)? {}
         let due = self.sent + PACE;
         while let Ok(heard) = timeout_at(due, self.records.recv()).await {
@@ -157,7 +184,9 @@ mod tests {
         let place = Arc::clone(&PLACES).try_acquire_owned().unwrap();
         let began = Instant::now();
         let language = language::current();
-        let mut listener = Listener { records: receiver, sent: began, language, _place: place };
+        let mut listener = Listener { records: receiver, behind: true, sent: began, language, _place: place };
+        assert_eq!(listener.next().await, Some(Change::default()), "what it missed, at once");
+        assert_eq!(began.elapsed(), Duration::ZERO);
         for last in 1..=9 {
             records.send(unban(last)).unwrap();
         }

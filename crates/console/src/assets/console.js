@@ -24,9 +24,11 @@ let timer;
 let looked = Date.now();
 let busy = false;
 let paused = tab.paused === "1";
-let waiting = { bans: 0, unbans: 0, last: "" };
+const NOTHING = { bans: 0, unbans: 0, last: "" };
+let waiting = NOTHING;
+// Something was heard since the last look began.
+let stale = false;
 let credit = BURST;
-let opened = false;
 
 const hour = () => new Date().toLocaleTimeString(document.documentElement.lang);
 // A text in the language of the page.
@@ -40,9 +42,8 @@ function say(on, text) {
 
 function heard({ data }) {
   const change = JSON.parse(data);
-  waiting.bans += change.bans;
-  waiting.unbans += change.unbans;
-  waiting.last = change.last;
+  waiting = { bans: waiting.bans + change.bans, unbans: waiting.unbans + change.unbans, last: change.last || waiting.last };
+  stale = true;
   if (change.alert && alerts.getAttribute("aria-pressed") === "true") new Notification("sipward", { body: change.alert, tag: "sipward" });
   plan(SOONEST);
 }
@@ -61,6 +62,9 @@ async function look() {
   timer = undefined;
   if (paused || busy || document.hidden) return;
   busy = true;
+  stale = false;
+  const { bans, unbans, last } = waiting;
+  waiting = NOTHING;
   credit = Math.min(BURST, credit + ((Date.now() - looked) / 1000) * RATE);
   looked = Date.now();
   try {
@@ -71,16 +75,16 @@ async function look() {
     // With its head, which a browser does not count.
     credit -= 800 + (performance.getEntriesByType("resource").at(-1)?.encodedBodySize || text.length / 4);
     performance.clearResourceTimings();
-    renew(new DOMParser().parseFromString(text, "text/html"));
-    const { bans, unbans, last } = waiting;
+    const page = new DOMParser().parseFromString(text, "text/html");
+    main.dataset.seen = page.querySelector("main").dataset.seen;
+    renew(page);
     const what = bans + unbans > 1 ? word("many", { bans, unbans, last }) : last;
-    waiting = { bans: 0, unbans: 0, last: "" };
     say(true, `${word(source?.readyState === 1 ? "live" : "polling")} · ${hour()}${last ? ` · ${what}` : ""}`);
   } catch (error) {
     say(false, word("silent", { time: hour() }));
   } finally {
     busy = false;
-    plan(LATEST);
+    plan(stale ? SOONEST : LATEST);
   }
 }
 
@@ -161,12 +165,11 @@ function patch(old, now) {
 
 function listen() {
   source?.close();
-  source = new EventSource("/live");
+  // The daemon says at once whether something has changed since.
+  source = new EventSource(`/live?seen=${main.dataset.seen}`);
   source.onopen = () => {
     say(true, `${word("live")} · ${hour()}`);
-    // What the page shows at first is fresh; after a gap it is not.
-    plan(opened ? SOONEST : LATEST);
-    opened = true;
+    plan(LATEST);
   };
   source.onerror = () => { if (source.readyState === 2) say(true, `${word("polling")} · ${hour()}`); };
   source.onmessage = heard;
