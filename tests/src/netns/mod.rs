@@ -44,6 +44,6 @@ mod wire;
 
 pub use self::host::Host;
 pub use self::probe::{Conversation, tcp_connects, udp_arrives, udp_burst};
-pub use self::suite::{case, main, main_as_root_if_possible, main_one_by_one};
+pub use self::suite::{case, main, main_as_root_if_possible};
 pub use self::user::{Refused, enter_network_namespace, enter_user_namespace};
 pub use self::wire::wire;

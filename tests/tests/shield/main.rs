@@ -8,8 +8,8 @@
 //! | `scanners` | strangers that cause no event are slowed, monitors and carriers lose nothing |
 //! | `states` | what people see of it |
 //!
-//! One case runs at a time: a flood needs the machine. Those that take minutes are ignored here and run in
-//! `.ci/full` (`cargo test --release -p sipward-tests --test shield -- --ignored`).
+//! Cases that take minutes are ignored here and run in `.ci/full`, one at a time
+//! (`cargo test --release -p sipward-tests --test shield -- --ignored --test-threads 1`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     if daemon::is_wanted() {
         return sipward::cli::main();
     }
-    netns::main_one_by_one(|| {
+    netns::main(|| {
         [floods::cases(), newcomers::cases(), scanners::cases(), states::cases()]
             .into_iter()
             .flatten()
