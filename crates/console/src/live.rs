@@ -61,7 +61,8 @@ pub(super) fn state(status: &Status) -> String {
     let gate = gate.as_ref().map(|gate| (gate.ipv4_inbound, gate.ipv6_inbound, gate.gaps.len()));
     let mut hasher = DefaultHasher::new();
     (totals.bans, totals.unbans, totals.refused, event_socket.connected).hash(&mut hasher);
-    (observes, gate, store.state, alarms.state, alarms.last_day, sources.attention).hash(&mut hasher);
+    (observes, gate, store.state, alarms.state, alarms.last_day, sources.attention)
+        .hash(&mut hasher);
     format!("{:x}", hasher.finish())
 }
 
@@ -184,7 +185,8 @@ mod tests {
         let place = Arc::clone(&PLACES).try_acquire_owned().unwrap();
         let began = Instant::now();
         let language = language::current();
-        let mut listener = Listener { records: receiver, behind: true, sent: began, language, _place: place };
+        let mut listener =
+            Listener { records: receiver, behind: true, sent: began, language, _place: place };
         assert_eq!(listener.next().await, Some(Change::default()), "what it missed, at once");
         assert_eq!(began.elapsed(), Duration::ZERO);
         for last in 1..=9 {
