@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Lines kept of one daemon; a test that logs more is at fault itself.
@@ -34,8 +35,6 @@ struct Collected {
 pub struct Line {
     /// As it was written.
     pub raw: String,
-    /// When it was read.
-    pub read: Instant,
     fields: Value,
 }
 
@@ -50,6 +49,12 @@ impl Line {
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A field that is a time.
+    #[must_use]
+    pub fn time(&self, name: &str) -> Option<Timestamp> {
+        self.text(name).parse().ok()
     }
 
     /// A field that is a whole number.
@@ -77,7 +82,7 @@ impl Log {
                 let fields = serde_json::from_str(&raw)
                     .unwrap_or_else(|error| panic!("{error} in a line of the log: {raw}"));
                 if collected.lines.len() < MAX_LINES {
-                    collected.lines.push(Line { raw, read: Instant::now(), fields });
+                    collected.lines.push(Line { raw, fields });
                 }
             }),
             reader(&shared, stderr, |collected, line| {

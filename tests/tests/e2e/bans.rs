@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use sipward_tests::daemon::Line;
 use sipward_tests::netns::{self, Conversation};
 use sipward_tests::wait::until;
 
@@ -64,8 +64,8 @@ fn out_and_in_again(family: Family) {
 
     let unban = daemon.expect_that("unban", of(net));
     assert_eq!(unban.text("reason"), "expired");
-    let banned_for = unban.read.duration_since(ban.read);
-    assert!((5.5..8.0).contains(&banned_for.as_secs_f64()), "it lasted {banned_for:?}");
+    assert!((3.0..=6.0).contains(&ban_time(&ban)), "{}", ban.raw);
+    assert!(unban.time("time") >= ban.time("until"), "{} {}", ban.raw, unban.raw);
     world.attacker_is_let_in(family);
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("ban").len(), 1);
@@ -93,9 +93,7 @@ fn a_ban_line_tells_all_that_is_known() {
     assert_eq!(users.len(), 4, "{users:?}");
     assert!(users.iter().any(|user| **user == "100\"2"), "{users:?}");
     assert!(ban.number("event_to_route_us").is_some(), "{}", ban.raw);
-    let until: Timestamp = ban.text("until").parse().unwrap();
-    let left = until.duration_since(Timestamp::now()).as_secs();
-    assert!((3590..=3600).contains(&left), "an hour by default, {left} s are left");
+    assert!((3590.0..=3600.0).contains(&ban_time(&ban)), "an hour by default: {}", ban.raw);
 }
 
 fn an_established_connection_dies() {
@@ -124,11 +122,16 @@ fn the_second_ban_is_longer() {
     for count in 1..=2 {
         world.fail("198.51.100.7", 2);
         let ban = daemon.expect_that("ban", |line| line.number("ban_count") == Some(count));
-        let unban = daemon.expect_many("unban", lengths.len() + 1, |_| true).pop().unwrap();
-        lengths.push(unban.read.duration_since(ban.read).as_secs_f64());
+        daemon.expect_many("unban", lengths.len() + 1, |_| true);
+        lengths.push(ban_time(&ban));
     }
-    assert!(lengths[0] >= 0.7, "{lengths:?}");
-    assert!(lengths[1] >= 2.7, "{lengths:?}");
+    assert!(lengths[0] <= 1.0, "{lengths:?}");
+    assert!(lengths[1] > 1.0 && lengths[1] <= 3.0, "{lengths:?}");
+}
+
+/// In seconds, less the time from the decision to the line: on a busy machine that is more than none.
+fn ban_time(ban: &Line) -> f64 {
+    ban.time("until").unwrap().duration_since(ban.time("time").unwrap()).as_secs_f64()
 }
 
 fn failures_outside_the_window_do_not_count() {

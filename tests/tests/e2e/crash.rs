@@ -100,7 +100,7 @@ impl Told {
         assert!(gaps.is_empty(), "a kill costs nothing that was written: {gaps:?}");
         for ban in log.all("ban") {
             let net: IpNet = ban.text("net").parse().unwrap();
-            let until: Timestamp = ban.text("until").parse().unwrap();
+            let until = ban.time("until").unwrap();
             // Only a rule's ban was reported; an adopted route was set before its report.
             if ban.text("by") == "rule" && self.bans.insert(net, until).is_some() {
                 self.twice.push(net);

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use sipward_config::{StoreLocation, StoreSettings};
 use sipward_engine::Expiry;
 use sipward_store::{Saved, Store};
-use sipward_tests::daemon::{Daemon, Line};
+use sipward_tests::daemon::Daemon;
 use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
@@ -60,10 +60,6 @@ pub(crate) fn both() -> std::collections::BTreeSet<ipnet::IpNet> {
     nets([Family::V4, Family::V6].map(Family::attackers_net))
 }
 
-fn time(line: &Line, field: &str) -> Timestamp {
-    line.text(field).parse().unwrap()
-}
-
 /// What the daemon says it took over: bans restored, routes adopted.
 pub(crate) fn taken_over(daemon: &Daemon) -> (Option<u64>, Option<u64>) {
     let started = daemon.expect("started");
@@ -84,7 +80,7 @@ fn a_restart_keeps_bans_and_the_time_they_have_left() {
     for ban in told {
         let ended = again.expect_that("unban", of(ban.text("net")));
         assert_eq!(ended.text("reason"), "expired");
-        let late = time(&ended, "time").duration_since(time(&ban, "until"));
+        let late = ended.time("time").unwrap().duration_since(ban.time("until").unwrap());
         assert!((-0.1..3.0).contains(&late.as_secs_f64()), "{late:?} after its time");
     }
     assert!(again.log().all("ban").is_empty(), "a restored ban is no news");
@@ -124,7 +120,7 @@ fn what_ended_while_nobody_ran_ends_at_the_start() {
     stored(&setup.store_file(), 1);
     daemon.kill();
     assert_eq!(blackholes(&world.pbx), nets(["198.51.100.7/32"]));
-    until("the ban is over", || Timestamp::now() > time(&ban, "until"));
+    until("the ban is over", || Timestamp::now() > ban.time("until").unwrap());
 
     let again = world.watch(&setup);
 
