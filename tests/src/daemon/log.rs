@@ -35,6 +35,8 @@ struct Collected {
 pub struct Line {
     /// As it was written.
     pub raw: String,
+    /// When it was read.
+    pub read: Instant,
     fields: Value,
 }
 
@@ -82,7 +84,7 @@ impl Log {
                 let fields = serde_json::from_str(&raw)
                     .unwrap_or_else(|error| panic!("{error} in a line of the log: {raw}"));
                 if collected.lines.len() < MAX_LINES {
-                    collected.lines.push(Line { raw, fields });
+                    collected.lines.push(Line { raw, read: Instant::now(), fields });
                 }
             }),
             reader(&shared, stderr, |collected, line| {
