@@ -64,8 +64,9 @@ fn out_and_in_again(family: Family) {
 
     let unban = daemon.expect_that("unban", of(net));
     assert_eq!(unban.text("reason"), "expired");
-    assert!((3.0..=6.0).contains(&ban_time(&ban)), "{}", ban.raw);
-    assert!(unban.time("time") >= ban.time("until"), "{} {}", ban.raw, unban.raw);
+    assert!((3.0..6.1).contains(&ban_time(&ban)), "{}", ban.raw);
+    let late = unban.time("time").unwrap().duration_since(ban.time("until").unwrap());
+    assert!(late.as_secs_f64() > -0.1, "{late:?} after its time");
     world.attacker_is_let_in(family);
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("ban").len(), 1);
@@ -93,7 +94,7 @@ fn a_ban_line_tells_all_that_is_known() {
     assert_eq!(users.len(), 4, "{users:?}");
     assert!(users.iter().any(|user| **user == "100\"2"), "{users:?}");
     assert!(ban.number("event_to_route_us").is_some(), "{}", ban.raw);
-    assert!((3590.0..=3600.0).contains(&ban_time(&ban)), "an hour by default: {}", ban.raw);
+    assert!((3590.0..3600.1).contains(&ban_time(&ban)), "an hour by default: {}", ban.raw);
 }
 
 fn an_established_connection_dies() {
@@ -125,11 +126,12 @@ fn the_second_ban_is_longer() {
         daemon.expect_many("unban", lengths.len() + 1, |_| true);
         lengths.push(ban_time(&ban));
     }
-    assert!(lengths[0] <= 1.0, "{lengths:?}");
-    assert!(lengths[1] > 1.0 && lengths[1] <= 3.0, "{lengths:?}");
+    assert!(lengths[0] < 1.1, "{lengths:?}");
+    assert!((1.1..3.1).contains(&lengths[1]), "{lengths:?}");
 }
 
-/// In seconds, less the time from the decision to the line: on a busy machine that is more than none.
+/// In seconds, less the time from the decision to the line, which takes longer on a busy machine. Another test sets the
+/// clock by 2 ms and back.
 fn ban_time(ban: &Line) -> f64 {
     ban.time("until").unwrap().duration_since(ban.time("time").unwrap()).as_secs_f64()
 }
