@@ -1,4 +1,4 @@
-"""A check for schemathesis: without a token nothing is done and nothing is told."""
+"""A check for schemathesis: without a token, every request is turned away."""
 import schemathesis
 
 # Besides 401: too many wrong tokens, and what is refused before anybody looks at who asks.

@@ -25,9 +25,8 @@ let looked = Date.now();
 let busy = false;
 let paused = tab.paused === "1";
 const NOTHING = { bans: 0, unbans: 0, last: "" };
-let waiting = NOTHING;
-// Something was heard since the last look began.
-let stale = false;
+// What was heard since the last look began.
+let waiting;
 let credit = BURST;
 
 const hour = () => new Date().toLocaleTimeString(document.documentElement.lang);
@@ -42,8 +41,8 @@ function say(on, text) {
 
 function heard({ data }) {
   const change = JSON.parse(data);
-  waiting = { bans: waiting.bans + change.bans, unbans: waiting.unbans + change.unbans, last: change.last || waiting.last };
-  stale = true;
+  const { bans, unbans, last } = waiting ?? NOTHING;
+  waiting = { bans: bans + change.bans, unbans: unbans + change.unbans, last: change.last || last };
   if (change.alert && alerts.getAttribute("aria-pressed") === "true") new Notification("sipward", { body: change.alert, tag: "sipward" });
   plan(SOONEST);
 }
@@ -62,9 +61,8 @@ async function look() {
   timer = undefined;
   if (paused || busy || document.hidden) return;
   busy = true;
-  stale = false;
-  const { bans, unbans, last } = waiting;
-  waiting = NOTHING;
+  const { bans, unbans, last } = waiting ?? NOTHING;
+  waiting = undefined;
   credit = Math.min(BURST, credit + ((Date.now() - looked) / 1000) * RATE);
   looked = Date.now();
   try {
@@ -84,7 +82,7 @@ async function look() {
     say(false, word("silent", { time: hour() }));
   } finally {
     busy = false;
-    plan(stale ? SOONEST : LATEST);
+    plan(waiting ? SOONEST : LATEST);
   }
 }
 
