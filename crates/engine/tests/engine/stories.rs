@@ -111,7 +111,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => host.prop_map(Event::Unban),
         1 => at.clone().prop_map(|(host, port)| Event::UnbanFlow { host, port }),
         1 => any::<bool>().prop_map(Event::Allow),
-        1 => (at, 0..4_000_u64).prop_map(|((host, port), age)| Event::Restore { host, port, age }),
+        // What was decided this very moment is no memory of before.
+        1 => (at, 1..4_000_u64).prop_map(|((host, port), age)| Event::Restore { host, port, age }),
     ]
 }
 
