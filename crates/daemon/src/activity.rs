@@ -57,7 +57,7 @@ impl Activity {
             Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
                 self.series.failure(judgement.grade, now);
-                self.attacks.failure(record, now);
+                self.attacks.failure(judgement, now);
             }
             Record::Ban(_) => self.series.ban(now),
             Record::Unban { .. } => self.series.unban(now),

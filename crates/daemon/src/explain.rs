@@ -77,7 +77,7 @@ fn banned(ban: &BanView<'_>) -> String {
         Expiry::At(_) => "",
         Expiry::Never => " without an end",
     };
-    let why = match &**ban.cause.original() {
+    let why = match &**ban.cause.get().original() {
         Cause::Rule(evidence) => format!("by rule {}", by_rule(evidence)),
         Cause::Manual { reason, .. } if reason.is_empty() => "by hand".to_owned(),
         Cause::Manual { reason, .. } => format!("by hand: {}", Plain(reason)),

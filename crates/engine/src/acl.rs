@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use crate::Timestamp;
 use crate::key::Key;
+use crate::limits::seconds;
 use crate::lru::LruTable;
 
 /// Answers remembered.
@@ -15,16 +15,16 @@ const MAX_ANSWERS: usize = 65_536;
 /// next failure.
 const MAX_OPEN: usize = 256;
 
-/// A question without an answer for this long is asked again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A question without an answer for so many seconds is asked again.
+const ANSWER_WITHIN: u32 = 10;
 
-/// An answer holds for this long: ACLs change.
-const ANSWER_LIFE: Duration = Duration::from_secs(3_600);
+/// An answer holds for so many seconds: ACLs change.
+const ANSWER_LIFE: u32 = 3_600;
 
 /// Answers and open questions by address.
 #[derive(Debug)]
 pub(crate) struct AclAnswers {
-    table: LruTable<IpAddr, State>,
+    table: LruTable<Key, State>,
     open: usize,
     /// How often everything was forgotten.
     generation: u32,
@@ -34,9 +34,10 @@ pub(crate) struct AclAnswers {
 enum State {
     #[default]
     New,
-    Asked(Timestamp),
+    /// Seconds of the epoch, as the other.
+    Asked(u32),
     Answered {
-        at: Timestamp,
+        at: u32,
         allowed: bool,
     },
 }
@@ -52,11 +53,12 @@ impl AclAnswers {
     /// There is evidence against `addr`. True when its ACLs should be asked for now. Gives also an
     /// address whose permission had to be forgotten for that.
     pub(crate) fn suspect(&mut self, addr: IpAddr, now: Timestamp) -> (bool, Option<IpAddr>) {
-        let (slot, evicted) = self.table.find_or_insert(addr);
+        let (slot, evicted) = self.table.find_or_insert(Key::of_addr(addr));
+        let now = seconds(now);
         let mut forgotten = None;
         match evicted {
             Some((_, State::Asked(_))) => self.open = self.open.saturating_sub(1),
-            Some((addr, State::Answered { allowed: true, .. })) => forgotten = Some(addr),
+            Some((key, State::Answered { allowed: true, .. })) => forgotten = Some(key.addr()),
             Some((_, State::New | State::Answered { allowed: false, .. })) | None => {}
         }
         let Some(state) = self.table.value_mut(slot) else {
@@ -64,8 +66,8 @@ impl AclAnswers {
         };
         let again = match *state {
             State::New => false,
-            State::Asked(at) if now.since(at) >= ANSWER_WITHIN => true,
-            State::Answered { at, .. } if now.since(at) >= ANSWER_LIFE => false,
+            State::Asked(at) if now.saturating_sub(at) >= ANSWER_WITHIN => true,
+            State::Answered { at, .. } if now.saturating_sub(at) >= ANSWER_LIFE => false,
             State::Asked(_) | State::Answered { .. } => return (false, forgotten),
         };
         if !again && self.open >= MAX_OPEN {
@@ -78,11 +80,11 @@ impl AclAnswers {
 
     /// An answer came.
     pub(crate) fn answer(&mut self, addr: IpAddr, allowed: bool, now: Timestamp) {
-        let state = self.table.entry(addr);
+        let state = self.table.entry(Key::of_addr(addr));
         if matches!(state, State::Asked(_)) {
             self.open = self.open.saturating_sub(1);
         }
-        *state = State::Answered { at: now, allowed };
+        *state = State::Answered { at: seconds(now), allowed };
     }
 
     /// Forgets all answers and questions.
@@ -101,16 +103,16 @@ impl AclAnswers {
     /// Forgets the oldest answers when their time is long over; gives those that allowed.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<IpAddr> {
         let mut forgotten = Vec::new();
-        let open = &mut self.open;
-        self.table.expire(|addr, state| match *state {
+        let (open, now) = (&mut self.open, seconds(now));
+        self.table.expire(|key, state| match *state {
             State::New => true,
-            State::Asked(at) if now.since(at) >= ANSWER_LIFE => {
+            State::Asked(at) if now.saturating_sub(at) >= ANSWER_LIFE => {
                 *open = open.saturating_sub(1);
                 true
             }
-            State::Answered { at, allowed } if now.since(at) >= 24 * ANSWER_LIFE => {
+            State::Answered { at, allowed } if now.saturating_sub(at) >= 24 * ANSWER_LIFE => {
                 if allowed {
-                    forgotten.push(*addr);
+                    forgotten.push(key.addr());
                 }
                 true
             }

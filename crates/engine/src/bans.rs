@@ -3,18 +3,18 @@
 mod views;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
 
-pub(crate) use views::shared;
 pub use views::{BanView, Enforcement, Origin};
 
+use crate::kept_cause::KeptCause;
 use crate::net_filter::NetFilter;
-use crate::{Cause, Expiry, Grade, RuleName, Scope, Timestamp};
+use crate::slot::{Pages, Slot};
+use crate::{Action, Expiry, Grade, RuleName, Scope, Timestamp};
 
 /// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
 /// so that half a million bans stay within the daemon's memory.
@@ -27,18 +27,23 @@ const EXPIRY_SLACK: usize = 1_024;
 const FORGEABLE: usize = 1;
 
 /// Active bans by network, and when each ends.
+///
+/// A host under attack for a year has half a million of them: a ban takes some 125 bytes in all.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
-    /// Boxed, because every second node of a trie is a fork without a ban.
-    nets: JointPrefixMap<IpNet, Box<Ban>>,
+    /// Where each ban stands: only a handle, because a trie keeps room for networks that are not banned.
+    nets: JointPrefixMap<IpNet, Slot>,
+    /// The bans. What is removed leaves `None`.
+    table: Pages<Option<Ban>>,
     /// Spares the failures of the unbanned the walk through the trie.
     filter: NetFilter,
-    /// May hold ends that no longer hold; its top never does.
-    expiries: BinaryHeap<Reverse<(Timestamp, IpNet)>>,
+    /// May hold ends that no longer hold; its top never does. Another ban with the same end may stand in the place
+    /// of one that is gone: then that end is right for it.
+    expiries: BinaryHeap<Reverse<(Timestamp, Slot)>>,
     /// Bans with details, oldest first; may name some that are gone.
     detailed: VecDeque<IpNet>,
-    /// Bans the kernel refused.
-    failed: usize,
+    /// Bans the kernel refused, with what it said.
+    failed: BTreeMap<IpNet, Enforcement>,
     /// Bans of peers, and those on evidence that one packet can forge: without a nonce, and with one.
     /// The oldest first; may name some that are gone.
     weak: [VecDeque<IpNet>; 3],
@@ -52,35 +57,56 @@ pub(crate) struct Bans {
     remote: usize,
 }
 
-fn unboxed((net, ban): (IpNet, &impl AsRef<Ban>)) -> (IpNet, &Ban) {
-    (net, ban.as_ref())
-}
-
-/// One ban.
+/// One ban: 80 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Ban {
-    pub(crate) since: Timestamp,
-    pub(crate) until: Expiry,
+    net: IpNet,
     pub(crate) origin: Origin,
     pub(crate) scope: Scope,
-    pub(crate) cause: Arc<Cause>,
-    pub(crate) enforcement: Enforcement,
+    state: State,
+    pub(crate) since: Timestamp,
+    /// `None`: only when somebody lifts it.
+    end: Option<Timestamp>,
+    pub(crate) cause: KeptCause,
+}
+
+/// An [`Enforcement`]; what the kernel said is in [`Bans::failed`].
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Pending,
+    Enforced,
+    Ineffective,
+    Failed,
 }
 
 impl Ban {
     pub(crate) fn new(
+        net: IpNet,
         since: Timestamp,
         until: Expiry,
         origin: Origin,
         scope: Scope,
-        cause: Arc<Cause>,
+        cause: impl Into<KeptCause>,
     ) -> Self {
-        Self { since, until, origin, scope, cause, enforcement: Enforcement::Pending }
+        let end = match until {
+            Expiry::At(end) => Some(end),
+            Expiry::Never => None,
+        };
+        Self { net, origin, scope, state: State::Pending, since, end, cause: cause.into() }
     }
 
-    pub(crate) fn view(&self, net: IpNet) -> BanView<'_> {
-        let Self { since, until, origin, scope, ref cause, ref enforcement } = *self;
-        BanView { net, since, until, origin, scope, cause, enforcement }
+    pub(crate) fn net(&self) -> IpNet {
+        self.net
+    }
+
+    /// What has the kernel enforce it.
+    pub(crate) fn block(&self) -> Action {
+        let Self { net, since, scope, .. } = *self;
+        Action::Block { net, since, until: self.until(), scope, cause: self.cause.get() }
+    }
+
+    pub(crate) fn until(&self) -> Expiry {
+        self.end.map_or(Expiry::Never, Expiry::At)
     }
 
     /// It was decided by a peer, or on evidence that one packet can forge.
@@ -90,11 +116,12 @@ impl Ban {
 
     /// The kind of weak ban it is: its place in [`Bans::weak`].
     fn weakness(&self) -> Option<usize> {
-        if self.origin == Origin::Remote {
-            return Some(0);
+        match self.origin {
+            Origin::Remote => return Some(0),
+            Origin::Automatic => {}
+            Origin::Manual | Origin::Forced => return None,
         }
-        let evidence = self.cause.evidence().filter(|_| self.origin == Origin::Automatic)?;
-        match evidence.grade {
+        match self.cause.evidence()?.grade {
             Grade::Unjoined | Grade::Unproven => Some(FORGEABLE),
             Grade::Unchallenged => Some(2),
             Grade::Challenged | Grade::Assumed | Grade::Answered | Grade::Genuine => None,
@@ -106,7 +133,7 @@ impl Ban {
     }
 
     fn is_of_network(&self) -> bool {
-        matches!(&*self.cause, Cause::Rule(evidence) if evidence.rule == RuleName::Network)
+        self.cause.is_of(RuleName::Network)
     }
 }
 
@@ -120,7 +147,34 @@ impl Bans {
     }
 
     pub(crate) fn get(&self, net: &IpNet) -> Option<&Ban> {
-        self.nets.get(net).map(|ban| &**ban)
+        self.at(*self.nets.get(net)?)
+    }
+
+    fn at(&self, slot: Slot) -> Option<&Ban> {
+        self.table.get(slot)?.as_ref()
+    }
+
+    fn get_mut(&mut self, net: &IpNet) -> Option<&mut Ban> {
+        self.table.get_mut(*self.nets.get(net)?)?.as_mut()
+    }
+
+    fn behind<'a>(
+        &'a self,
+        slots: impl Iterator<Item = (IpNet, &'a Slot)>,
+    ) -> impl Iterator<Item = (IpNet, &'a Ban)> {
+        slots.filter_map(|(net, slot)| Some((net, self.at(*slot)?)))
+    }
+
+    /// A ban as others see it.
+    pub(crate) fn view<'a>(&'a self, ban: &'a Ban) -> BanView<'a> {
+        let Ban { net, since, origin, scope, state, ref cause, .. } = *ban;
+        let enforcement = match state {
+            State::Pending => &Enforcement::Pending,
+            State::Enforced => &Enforcement::Enforced,
+            State::Ineffective => &Enforcement::Ineffective,
+            State::Failed => self.failed.get(&net).unwrap_or(&Enforcement::Pending),
+        };
+        BanView { net, since, until: ban.until(), origin, scope, cause, enforcement }
     }
 
     /// The narrowest ban that covers `addr`.
@@ -128,22 +182,23 @@ impl Bans {
         if !self.filter.may_cover(addr) {
             return None;
         }
-        self.nets.get_lpm(&IpNet::from(addr)).map(unboxed)
+        let (net, slot) = self.nets.get_lpm(&IpNet::from(addr))?;
+        Some((net, self.at(*slot)?))
     }
 
     /// Bans wider than `net`, widest first.
     pub(crate) fn around(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.cover(net).filter(move |(wider, _)| wider != net).map(unboxed)
+        self.behind(self.nets.cover(net).filter(move |(wider, _)| wider != net))
     }
 
     /// Bans narrower than `net`.
     pub(crate) fn inside(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.children(net).filter(move |(inner, _)| inner != net).map(unboxed)
+        self.behind(self.nets.children(net).filter(move |(inner, _)| inner != net))
     }
 
     /// Bans of `net` and inside it, in the order of their networks.
     pub(crate) fn within(&self, net: IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.children(&net).map(unboxed)
+        self.behind(self.nets.children(&net))
     }
 
     /// The bans that share an address with `net`.
@@ -154,24 +209,22 @@ impl Bans {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.iter().map(unboxed)
+        self.behind(self.nets.iter())
     }
 
     /// In the order of their networks, from behind `net` on.
     pub(crate) fn after(&self, net: IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.iter_from(&net, false).map(unboxed)
+        self.behind(self.nets.iter_from(&net, false))
     }
 
     /// Adds a ban; one of the same network is replaced.
-    pub(crate) fn insert(&mut self, net: IpNet, ban: Ban) {
+    pub(crate) fn insert(&mut self, ban: Ban) {
+        let net = ban.net;
         self.remove(&net);
-        if let Expiry::At(end) = ban.until {
-            self.expiries.push(Reverse((end, net)));
-        }
-        if ban.cause.evidence().is_some_and(|evidence| evidence.details.is_some()) {
+        let end = ban.end;
+        if ban.cause.has_details() {
             self.detailed.push_back(net);
         }
-        self.failed += usize::from(ban.enforcement.is_failed());
         self.forgeable += usize::from(ban.is_forgeable());
         self.networks += usize::from(ban.is_of_network());
         self.sip += usize::from(ban.scope == Scope::Sip);
@@ -180,7 +233,11 @@ impl Bans {
             weak.push_back(net);
         }
         self.filter.insert(&net);
-        self.nets.insert(net, Box::new(ban));
+        let slot = self.table.store(Some(ban));
+        self.nets.insert(net, slot);
+        if let Some(end) = end {
+            self.expiries.push(Reverse((end, slot)));
+        }
         self.age_details();
         self.drop_stale_weak();
         if self.expiries.len() > 2 * self.nets.len() + EXPIRY_SLACK {
@@ -213,11 +270,12 @@ impl Bans {
 
     /// Removes the automatic ban that ends first, if that is before `end`.
     pub(crate) fn pop_first_to_end(&mut self, end: Expiry) -> Option<IpNet> {
-        let Reverse((until, net)) = *self.expiries.peek()?;
-        let automatic = self.get(&net)?.origin == Origin::Automatic;
-        if !automatic || Expiry::At(until) >= end {
+        let Reverse((until, slot)) = *self.expiries.peek()?;
+        let ban = self.at(slot)?;
+        if ban.origin != Origin::Automatic || Expiry::At(until) >= end {
             return None;
         }
+        let net = ban.net;
         self.remove(&net);
         Some(net)
     }
@@ -246,9 +304,11 @@ impl Bans {
     }
 
     pub(crate) fn remove(&mut self, net: &IpNet) -> Option<Ban> {
-        let ban = *self.nets.remove(net)?;
+        let slot = self.nets.remove(net)?;
+        let ban = self.table.get_mut(slot).and_then(Option::take)?;
+        self.table.release(slot);
         self.filter.remove(net);
-        self.failed -= usize::from(ban.enforcement.is_failed());
+        self.failed.remove(net);
         self.forgeable -= usize::from(ban.is_forgeable());
         self.networks -= usize::from(ban.is_of_network());
         self.sip -= usize::from(ban.scope == Scope::Sip);
@@ -259,16 +319,24 @@ impl Bans {
 
     /// What the kernel said about a ban. `None` when there is none.
     pub(crate) fn set_enforcement(&mut self, net: &IpNet, enforcement: Enforcement) -> Option<()> {
-        let ban = self.nets.get_mut(net)?;
-        self.failed -= usize::from(ban.enforcement.is_failed());
-        self.failed += usize::from(enforcement.is_failed());
-        ban.enforcement = enforcement;
+        let ban = self.get_mut(net)?;
+        ban.state = match enforcement {
+            Enforcement::Pending => State::Pending,
+            Enforcement::Enforced => State::Enforced,
+            Enforcement::Ineffective => State::Ineffective,
+            Enforcement::Failed { .. } => State::Failed,
+        };
+        if enforcement.is_failed() {
+            self.failed.insert(*net, enforcement);
+        } else {
+            self.failed.remove(net);
+        }
         Some(())
     }
 
     /// Bans the kernel refused.
     pub(crate) fn failed(&self) -> usize {
-        self.failed
+        self.failed.len()
     }
 
     /// When the next ban ends.
@@ -277,21 +345,19 @@ impl Bans {
     }
 
     /// Removes a ban whose end has come.
-    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<(IpNet, Ban)> {
-        let Reverse((end, net)) = *self.expiries.peek()?;
+    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<IpNet> {
+        let Reverse((end, slot)) = *self.expiries.peek()?;
         if end > now {
             return None;
         }
-        self.expiries.pop();
-        let ban = self.remove(&net)?;
-        self.drop_stale_expiries();
-        Some((net, ban))
+        let net = self.at(slot)?.net;
+        self.remove(&net).map(|_| net)
     }
 
     /// Keeps the top of the heap true, so that the next deadline is one.
     fn drop_stale_expiries(&mut self) {
-        while let Some(Reverse((end, net))) = self.expiries.peek() {
-            if self.nets.get(net).is_some_and(|ban| ban.until == Expiry::At(*end)) {
+        while let Some(Reverse((end, slot))) = self.expiries.peek() {
+            if self.at(*slot).is_some_and(|ban| ban.end == Some(*end)) {
                 return;
             }
             self.expiries.pop();
@@ -299,10 +365,8 @@ impl Bans {
     }
 
     fn rebuild_expiries(&mut self) {
-        let ends = self.nets.iter().filter_map(|(net, ban)| match ban.until {
-            Expiry::At(end) => Some(Reverse((end, net))),
-            Expiry::Never => None,
-        });
+        let ends =
+            self.nets.iter().filter_map(|(_, slot)| Some(Reverse((self.at(*slot)?.end?, *slot))));
         self.expiries = ends.collect();
     }
 
@@ -311,11 +375,12 @@ impl Bans {
             let Some(net) = self.detailed.pop_front() else {
                 return;
             };
-            if let Some(ban) = self.nets.get_mut(&net)
-                && let Some(aged) = ban.cause.aged()
-            {
-                ban.cause = aged;
+            if let Some(ban) = self.get_mut(&net) {
+                ban.cause.age();
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,16 +4,16 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 pub use views::FlowView;
 
+use crate::kept_cause::KeptCause;
 use crate::key::Key;
 use crate::lru::LruTable;
-use crate::{Cause, Enforcement, Flow, Timestamp};
+use crate::{Enforcement, Flow, Timestamp};
 
 /// Flows denied at once, as many as the kernel's set holds. Beyond it the one that ends first goes.
 pub const MAX_FLOWS: usize = 65_536;
@@ -49,7 +49,7 @@ pub(crate) struct Flows {
 pub(crate) struct Denial {
     pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
-    pub(crate) cause: Arc<Cause>,
+    pub(crate) cause: KeptCause,
     pub(crate) enforcement: Enforcement,
 }
 
@@ -106,7 +106,7 @@ impl Flows {
     pub(crate) fn insert(&mut self, flow: Flow, denial: Denial) {
         self.remove(&flow);
         self.ends.insert((denial.until, flow));
-        if denial.cause.evidence().is_some_and(|evidence| evidence.details.is_some()) {
+        if denial.cause.has_details() {
             self.detailed.push_back(flow);
         }
         self.failed += usize::from(denial.enforcement.is_failed());
@@ -240,10 +240,8 @@ impl Flows {
     fn age_details(&mut self) {
         while self.detailed.len() > MAX_DETAILED {
             let Some(flow) = self.detailed.pop_front() else { return };
-            if let Some(denial) = self.denied.get_mut(&flow)
-                && let Some(aged) = denial.cause.aged()
-            {
-                denial.cause = aged;
+            if let Some(denial) = self.denied.get_mut(&flow) {
+                denial.cause.age();
             }
         }
     }

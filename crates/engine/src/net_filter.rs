@@ -17,7 +17,7 @@ use crate::key::Key;
 pub(crate) struct NetFilter {
     hasher: FixedState,
     /// Fingerprints of the networks. Two networks with the same one cost a walk, nothing else.
-    fingerprints: HashTable<u64>,
+    fingerprints: HashTable<u32>,
     /// Prefix lengths in use.
     ipv4: Vec<Length>,
     ipv6: Vec<Length>,
@@ -51,7 +51,7 @@ impl NetFilter {
     pub(crate) fn insert(&mut self, net: &IpNet) {
         let (key, prefix) = (Key::of(net), net.prefix_len());
         let fingerprint = self.fingerprint(key, prefix);
-        self.fingerprints.insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
+        self.fingerprints.insert_unique(spread(fingerprint), fingerprint, |&other| spread(other));
         for networks in self.octets.touched(net) {
             *networks = networks.saturating_add(1);
         }
@@ -67,7 +67,8 @@ impl NetFilter {
     /// Removes a network that is in the set.
     pub(crate) fn remove(&mut self, net: &IpNet) {
         let fingerprint = self.fingerprint(Key::of(net), net.prefix_len());
-        let entry = self.fingerprints.find_entry(fingerprint, |&other| other == fingerprint);
+        let entry =
+            self.fingerprints.find_entry(spread(fingerprint), |&other| other == fingerprint);
         let Ok(entry) = entry else { return };
         entry.remove();
         for networks in self.octets.touched(net) {
@@ -90,12 +91,14 @@ impl NetFilter {
         let key = Key::of_addr(addr);
         lengths.iter().any(|length| {
             let fingerprint = self.fingerprint(key.masked(length.mask), length.prefix);
-            self.fingerprints.find(fingerprint, |&other| other == fingerprint).is_some()
+            self.fingerprints.find(spread(fingerprint), |&other| other == fingerprint).is_some()
         })
     }
 
-    fn fingerprint(&self, key: Key, prefix: u8) -> u64 {
-        self.hasher.hash_one((key, prefix))
+    fn fingerprint(&self, key: Key, prefix: u8) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "half of it")]
+        let half = self.hasher.hash_one((key, prefix)) as u32;
+        half
     }
 
     fn lengths_mut(&mut self, net: &IpNet) -> &mut Vec<Length> {
@@ -104,6 +107,11 @@ impl NetFilter {
             IpNet::V6(_) => &mut self.ipv6,
         }
     }
+}
+
+/// A hash for the table, which looks at the highest bits and the lowest.
+fn spread(fingerprint: u32) -> u64 {
+    u64::from(fingerprint).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 impl Octets {

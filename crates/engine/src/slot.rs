@@ -13,6 +13,12 @@ pub(crate) struct Pages<T> {
     free: Vec<Slot>,
 }
 
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Pages<T> {
     /// No pages; memory is taken as entries come.
     pub(crate) const fn new() -> Self {
@@ -73,7 +79,7 @@ impl<T> Pages<T> {
 /// Handle of an entry, valid until the entry is removed or evicted.
 ///
 /// Four bytes, also as an `Option`: the tables hold several of them per entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Slot(NonZeroU32);
 
 impl Slot {

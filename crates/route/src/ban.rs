@@ -1,10 +1,12 @@
 //! What a ban stops: a host, its packets to the SIP ports, or one flow.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
+
+use crate::net_set::NetSet;
 
 /// What a ban stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +122,7 @@ impl Exact {
 #[derive(Debug, Default)]
 pub(crate) struct SipBans {
     /// Those that a hash set holds.
-    pub(crate) hosts: HashSet<IpNet>,
+    pub(crate) hosts: NetSet,
     /// The others.
     pub(crate) nets: BTreeSet<IpNet>,
 }
@@ -156,7 +158,7 @@ impl SipBans {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = IpNet> {
-        self.hosts.iter().chain(&self.nets).copied()
+        self.hosts.iter().chain(self.nets.iter().copied())
     }
 }
 

@@ -12,7 +12,6 @@ mod sip;
 mod step;
 mod unsettled;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -33,6 +32,7 @@ use crate::gate::Gate;
 use crate::inspect::{self, Survey};
 use crate::links::Links;
 use crate::monitor::{Monitor, Own};
+use crate::net_set::NetSet;
 use crate::netlink::Channel;
 use crate::place::Place;
 use crate::policy_rules::PolicyRule;
@@ -67,7 +67,7 @@ pub struct Enforcer {
     gate: Result<Gate, String>,
     monitor: Monitor,
     /// The networks whose routes shall stand: those that are banned from everything.
-    wanted: HashSet<IpNet>,
+    wanted: NetSet,
     /// The networks that are banned from the SIP ports only.
     at_sip: SipBans,
     /// A change needs the gate.
@@ -121,7 +121,7 @@ impl Enforcer {
             route,
             gate,
             monitor,
-            wanted: HashSet::new(),
+            wanted: NetSet::default(),
             at_sip: SipBans::default(),
             needs_gate: false,
             are_sets_adopted: false,
@@ -144,7 +144,7 @@ impl Enforcer {
         let flows = enforcer.adopt_sets().await?;
         // Nothing was reported yet that could have changed.
         enforcer.round = Round::new(Instant::now());
-        let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
+        let mut routes: Vec<IpNet> = enforcer.wanted.iter().collect();
         routes.sort_unstable();
         let mut sip_bans: Vec<IpNet> = enforcer.at_sip.iter().collect();
         sip_bans.sort_unstable();

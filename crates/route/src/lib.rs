@@ -69,6 +69,7 @@ mod inspect;
 mod links;
 mod look_up;
 mod monitor;
+mod net_set;
 mod netlink;
 mod place;
 mod policy_rules;

@@ -83,6 +83,7 @@ pub(crate) fn ban(ban: &engine::BanView<'_>, now: Timestamp) -> Body {
         Expiry::Never => None,
     };
     let evidence = ban.cause.evidence();
+    let evidence = evidence.as_deref();
     Body::Ban(
         ban.net,
         Ban::Stands(Standing {

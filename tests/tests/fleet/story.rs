@@ -508,7 +508,8 @@ impl Story {
         let name = &node.name;
         let mut by_evil = 0;
         for ban in node.engine.bans().filter(|ban| ban.origin == Origin::Remote) {
-            let Cause::Remote(said) = &**ban.cause else { return Err(format!("{ban:?}")) };
+            let cause = ban.cause.get();
+            let Cause::Remote(said) = &*cause else { return Err(format!("{ban:?}")) };
             let net = ban.net;
             let holds = standing.get(&net).is_some_and(|by| by.contains(&said.peer.to_string()));
             ensure!(holds, "{name} bans {net} for {}, which does not say so", said.peer);

@@ -40,7 +40,7 @@ pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban 
         error,
         enforced_by,
         packets_dropped: kernel.dropped(ban.net),
-        cause: cause(ban.cause),
+        cause: cause(&ban.cause.get()),
         location: None,
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn flow(denied: &FlowView<'_>, clock: &Clock) -> DeniedFlow {
             Enforcement::Failed { error } => Some(error.to_string()),
             Enforcement::Pending | Enforcement::Enforced | Enforcement::Ineffective => None,
         },
-        cause: cause(why),
+        cause: cause(&why.get()),
     }
 }
 

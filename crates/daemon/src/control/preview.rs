@@ -126,7 +126,7 @@ fn look_at_bans(
 
 fn look_at_ban(ban: &BanView<'_>, then: &Policy, ruler: &Engine) -> Option<SeenBan> {
     let evidence = ban.cause.evidence()?;
-    let forecast = engine::forecast(evidence, then);
+    let forecast = engine::forecast(&evidence, then);
     let first = engine::first_ban_time(evidence.rule, then);
     let count = evidence.ban_count.max(1);
     let length = if evidence.escalates() { ruler.ban_length(first, count) } else { first };

@@ -147,8 +147,7 @@ impl Control {
     /// Judges the failures in memory again, by both policies.
     async fn rehearse(&self, now: Policy, then: &Arc<Policy>) -> Result<Rehearsed, ControlError> {
         let (failures, from) = of_memory(self, |seen| {
-            let mut failures: Vec<(Timestamp, Judgement)> =
-                seen.failures().map(|(at, judgement)| (at, judgement.clone())).collect();
+            let mut failures: Vec<(Timestamp, Judgement)> = seen.failures().collect();
             failures.reverse();
             (failures, seen.since)
         })

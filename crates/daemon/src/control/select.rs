@@ -126,10 +126,11 @@ fn is_about(ban: &BanView<'_>, part: &[u8]) -> bool {
     if holds(&ban.net.to_string(), part) {
         return true;
     }
-    if let Cause::Manual { reason, .. } = &**ban.cause.original() {
+    let cause = ban.cause.get();
+    if let Cause::Manual { reason, .. } = &**cause.original() {
         return holds(reason, part);
     }
-    let details = ban.cause.evidence().and_then(|evidence| evidence.details.as_deref());
+    let details = cause.evidence().and_then(|evidence| evidence.details.as_deref());
     details.is_some_and(|details| {
         holds(&details.user_agent, part)
             || details.users.iter().any(|user| holds(user, part))

@@ -255,7 +255,7 @@ impl Control {
 impl EndedBan {
     fn of(ban: &BanView<'_>) -> Self {
         let BanView { net, since, until, scope, .. } = *ban;
-        Self { net, since, until, scope, cause: Arc::clone(ban.cause) }
+        Self { net, since, until, scope, cause: ban.cause.get() }
     }
 }
 

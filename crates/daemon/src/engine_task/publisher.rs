@@ -46,7 +46,7 @@ impl PublishedBan {
     /// The ban of `net`, if there is one and the others should know it.
     pub fn of(engine: &Engine, net: IpNet) -> Option<Self> {
         let ban = engine.ban(net).filter(|ban| engine.is_publishable(ban))?;
-        Some(Self { net, until: ban.until, cause: Arc::clone(ban.cause) })
+        Some(Self { net, until: ban.until, cause: ban.cause.get() })
     }
 }
 

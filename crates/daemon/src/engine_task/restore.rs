@@ -258,12 +258,12 @@ impl EngineTask {
             return;
         }
         let bans = self.engine.bans();
-        let bans = bans
-            .map(|ban| self.saved(ban.net, ban.since, (ban.scope, ban.until), ban.cause.clone()));
+        let bans =
+            bans.map(|ban| self.saved(ban.net, ban.since, (ban.scope, ban.until), ban.cause.get()));
         let flows = self.engine.flows();
         let flows = flows
             .map(|denied| {
-                self.saved_flow(denied.flow, (denied.since, denied.until), denied.cause.clone())
+                self.saved_flow(denied.flow, (denied.since, denied.until), denied.cause.get())
             })
             .collect();
         self.store.put_bans(bans.collect(), flows);

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use sipward_engine::{Judgement, Timestamp};
+use sipward_engine::Timestamp;
 
+use crate::kept_judgement::{KeptJudgement, SharedTexts};
 use sipward_model::clock::moved;
 use sipward_model::record::Record;
 
-/// Failures remembered: about 1 MB, and four seconds of FreeSWITCH's best.
+/// Failures remembered: some 0.3 MB, and four seconds of FreeSWITCH's best.
 pub const FAILURES: usize = 4_096;
 
 /// The state of the daemon.
@@ -22,6 +23,7 @@ pub struct DaemonState {
     /// What the gate covers; `None` when nothing touches the kernel.
     pub gate: Option<Gate>,
     failures: VecDeque<Failure>,
+    texts: SharedTexts,
     next_id: u64,
 }
 
@@ -41,13 +43,20 @@ pub struct Failure {
     /// Counts up from 1.
     pub id: u64,
     pub at: Timestamp,
-    pub judgement: Judgement,
+    pub judgement: KeptJudgement,
 }
 
 impl DaemonState {
     pub(super) fn new(now: Timestamp) -> Self {
-        let failures = VecDeque::new();
-        Self { since: now, error: None, dropped: 0, gate: None, failures, next_id: 1 }
+        Self {
+            since: now,
+            error: None,
+            dropped: 0,
+            gate: None,
+            failures: VecDeque::new(),
+            texts: SharedTexts::default(),
+            next_id: 1,
+        }
     }
 
     /// Moves all times by so many µs.
@@ -79,7 +88,8 @@ impl DaemonState {
                 if self.failures.len() >= FAILURES {
                     self.failures.pop_front();
                 }
-                let (id, judgement) = (self.next_id, judgement.clone());
+                let id = self.next_id;
+                let judgement = KeptJudgement::new(judgement, &mut self.texts);
                 self.failures.push_back(Failure { id, at: now, judgement });
                 self.next_id += 1;
             }

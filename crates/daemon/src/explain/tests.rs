@@ -116,7 +116,7 @@ fn a_ban_tells_its_own_evidence_after_the_window_has_passed() {
         ban_count: 2,
         details: None,
     };
-    let cause = Arc::new(Cause::Rule(evidence));
+    let cause = Arc::new(Cause::Rule(evidence)).into();
     let enforcement = Enforcement::Enforced;
     let ban = BanView {
         net: "203.0.113.7/32".parse().unwrap(),

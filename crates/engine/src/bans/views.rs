@@ -1,11 +1,10 @@
 //! A ban as others see it.
 
-use std::sync::Arc;
-
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{Cause, Expiry, Scope, Timestamp};
+use crate::kept_cause::KeptCause;
+use crate::{Expiry, Scope, Timestamp};
 
 /// A standing ban.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,8 +20,7 @@ pub struct BanView<'a> {
     /// What it stops.
     pub scope: Scope,
     /// Why.
-    #[serde(serialize_with = "shared")]
-    pub cause: &'a Arc<Cause>,
+    pub cause: &'a KeptCause,
     /// What the kernel made of it.
     pub enforcement: &'a Enforcement,
 }
@@ -69,9 +67,4 @@ impl Enforcement {
     pub(crate) const fn is_failed(&self) -> bool {
         matches!(self, Self::Failed { .. })
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-pub(crate) fn shared<S: serde::Serializer>(cause: &&Arc<Cause>, s: S) -> Result<S::Ok, S::Error> {
-    Cause::serialize(cause, s)
 }

@@ -45,10 +45,10 @@ impl Engine {
         // One that stands there stops less: what it stops, it stops until its end.
         // That of a peer has no part in it.
         let standing = self.bans.get(&net).filter(|ban| ban.origin != Origin::Remote);
-        let standing = standing.map(|standing| standing.until);
+        let standing = standing.map(Ban::until);
         let until = standing.map_or(Expiry::At(end), |until| until.max(Expiry::At(end)));
-        let ban = Ban::new(self.now, until, Origin::Automatic, self.scope(due), cause);
-        if let Err(reason) = self.place(net, ban, actions) {
+        let ban = Ban::new(net, self.now, until, Origin::Automatic, self.scope(due), cause);
+        if let Err(reason) = self.place(ban, actions) {
             self.refuse_due(due, subject, reason, actions);
             return false;
         }
@@ -108,12 +108,8 @@ impl Engine {
     }
 
     /// Adds a ban, in place of those it makes useless.
-    pub(super) fn place(
-        &mut self,
-        net: IpNet,
-        ban: Ban,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn place(&mut self, ban: Ban, actions: &mut Vec<Action>) -> Result<(), Refusal> {
+        let net = ban.net();
         if let Some((net, _)) = self.bans.around(&net).find(|(_, wider)| replaces(wider, &ban)) {
             return Err(Refusal::Covered { net });
         }
@@ -123,14 +119,13 @@ impl Engine {
         if self.bans.len() - gone >= self.limits.policy.max_bans && !self.make_room(&ban, actions) {
             return Err(Refusal::TooManyBans);
         }
-        let Ban { since, until, scope, .. } = ban;
-        let cause = Arc::clone(&ban.cause);
-        self.bans.insert(net, ban);
-        if let Expiry::At(end) = until {
+        let block = ban.block();
+        if let Expiry::At(end) = ban.until() {
             self.wake_by(end);
         }
+        self.bans.insert(ban);
         self.stats.banned += 1;
-        actions.push(Action::Block { net, since, until, scope, cause });
+        actions.push(block);
         for net in superseded {
             self.bans.remove(&net);
             actions.push(Action::Unblock { net, reason: UnblockReason::Superseded });
@@ -145,7 +140,7 @@ impl Engine {
             return false;
         }
         let weakest = self.bans.pop_weakest();
-        let Some(net) = weakest.or_else(|| self.bans.pop_first_to_end(ban.until)) else {
+        let Some(net) = weakest.or_else(|| self.bans.pop_first_to_end(ban.until())) else {
             return false;
         };
         if weakest.is_none() {
@@ -204,16 +199,18 @@ impl Engine {
         pieces: Vec<IpNet>,
         actions: &mut Vec<Action>,
     ) {
-        let cause = ban.cause.split(of);
+        let cause = ban.cause.get().split(of);
         for piece in pieces {
             // A ban of exactly this piece that lasts at least as long needs no other.
             if self.bans.get(&piece).is_some_and(|standing| replaces(standing, ban)) {
                 continue;
             }
-            let part = Ban::new(ban.since, ban.until, ban.origin, ban.scope, Arc::clone(&cause));
+            let cause_of_part = Arc::clone(&cause);
+            let part =
+                Ban::new(piece, ban.since, ban.until(), ban.origin, ban.scope, cause_of_part);
             let placed = match self.objection(&piece, ban.origin) {
                 Some(objection) => Err(objection),
-                None => self.place(piece, part, actions),
+                None => self.place(part, actions),
             };
             match placed {
                 Ok(()) | Err(Refusal::Covered { .. }) => {}
@@ -238,7 +235,7 @@ impl Engine {
     }
 
     pub(super) fn expire_bans(&mut self, actions: &mut Vec<Action>) {
-        while let Some((net, _)) = self.bans.pop_expired(self.now) {
+        while let Some(net) = self.bans.pop_expired(self.now) {
             self.stats.expired += 1;
             actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
             self.settle_touching(&net, actions);
@@ -285,7 +282,7 @@ fn outranks(class: Exemption, origin: Origin) -> bool {
 
 /// Whether `wider` makes `inner` useless.
 fn replaces(wider: &Ban, inner: &Ban) -> bool {
-    wider.until >= inner.until
+    wider.until() >= inner.until()
         && rank(wider.origin) >= rank(inner.origin)
         && wider.scope.covers(inner.scope)
 }

@@ -100,10 +100,10 @@ impl Engine {
         let origin = if force { Origin::Forced } else { Origin::Manual };
         let cause = Arc::new(Cause::Manual { reason, force });
         let scope = scope.unwrap_or(self.limits.policy.scope);
-        let ban = Ban::new(self.now, until, origin, scope, Arc::clone(&cause));
+        let ban = Ban::new(net, self.now, until, origin, scope, Arc::clone(&cause));
         let placed = match self.objection(&net, origin) {
             Some(objection) => Err(objection),
-            None => self.place(net, ban, actions),
+            None => self.place(ban, actions),
         };
         if let Err(reason) = placed {
             self.refuse(net, reason, cause, actions);
@@ -139,19 +139,17 @@ impl Engine {
 
     pub(super) fn on_adopt(&mut self, net: IpNet, actions: &mut Vec<Action>) {
         let net = net::canonical_net(net);
-        if let Some(Ban { since, until, scope, cause, .. }) = self.bans.get(&net) {
-            if *scope == Scope::Sip {
+        if let Some(ban) = self.bans.get(&net) {
+            if ban.scope == Scope::Sip {
                 // No ban explains its route.
-                let (since, until, scope) = (*since, *until, *scope);
-                let cause = Arc::clone(cause);
-                actions.push(Action::Block { net, since, until, scope, cause });
+                actions.push(ban.block());
             }
             return;
         }
         let until = Expiry::At(self.now + self.limits.policy.ban_time);
         let cause = Arc::new(Cause::Adopted);
-        let ban = Ban::new(self.now, until, Origin::Automatic, Scope::Host, cause);
-        self.take_over(net, ban, actions);
+        let ban = Ban::new(net, self.now, until, Origin::Automatic, Scope::Host, cause);
+        self.take_over(ban, actions);
     }
 
     pub(super) fn on_restore(
@@ -184,7 +182,7 @@ impl Engine {
             Cause::Remote(_) => Origin::Remote,
             Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
-        self.take_over(net, Ban::new(since, until, origin, scope, cause), actions);
+        self.take_over(Ban::new(net, since, until, origin, scope, cause), actions);
     }
 
     pub(super) fn on_offender(&mut self, offender: &Offender) {
@@ -198,13 +196,14 @@ impl Engine {
 
     /// Places a ban from before, or what exemptions leave of it. Its route may be in the kernel
     /// already, so what does not become a ban is unblocked.
-    fn take_over(&mut self, net: IpNet, ban: Ban, actions: &mut Vec<Action>) {
+    fn take_over(&mut self, ban: Ban, actions: &mut Vec<Action>) {
+        let net = ban.net();
         let pieces = self.carve(net, ban.origin);
         if pieces == [net] {
-            let cause = Arc::clone(&ban.cause);
+            let cause = ban.cause.get();
             let placed = match self.objection(&net, ban.origin) {
                 Some(objection) => Err(objection),
-                None => self.place(net, ban, actions),
+                None => self.place(ban, actions),
             };
             let Err(reason) = placed else { return };
             self.refuse(net, reason, cause, actions);

@@ -335,7 +335,7 @@ impl Engine {
             return;
         }
         let since = standing.map_or(self.now, |ban| ban.since);
-        let is = standing.map(|ban| (ban.until, Arc::clone(&ban.cause)));
+        let is = standing.map(|ban| (ban.until(), ban.cause.get()));
         if self.settle_alone(net, since, is, actions) {
             self.settle_inside(&net, actions);
         }
@@ -401,8 +401,8 @@ impl Engine {
         let Agreed { until, cause, count } = agreed;
         let scope = self.limits.policy.scope;
         let is_new = self.bans.get(&net).is_none();
-        let ban = Ban::new(since, Expiry::At(until), Origin::Remote, scope, cause);
-        self.place(net, ban, actions)?;
+        let ban = Ban::new(net, since, Expiry::At(until), Origin::Remote, scope, cause);
+        self.place(ban, actions)?;
         let (key, host) = (self.key(net.addr()), net.addr());
         let forget_at = until + self.limits.policy.escalation.forget_after;
         if let Some(fleet) = self.fleet.as_deref_mut() {

@@ -193,8 +193,8 @@ impl Engine {
             self.stats.flows_made_room += 1;
             actions.push(Action::AllowFlow { flow, reason: UnblockReason::MadeRoom });
         }
-        let denial =
-            Denial { since, until, cause: Arc::clone(&cause), enforcement: Enforcement::Pending };
+        let kept = Arc::clone(&cause).into();
+        let denial = Denial { since, until, cause: kept, enforcement: Enforcement::Pending };
         self.flows.insert(flow, denial);
         self.wake_by(until);
         actions.push(Action::DenyFlow { flow, since, until, cause });

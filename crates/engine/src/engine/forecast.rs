@@ -52,7 +52,7 @@ impl Engine {
                 copy.exemptions.insert(class, exempt);
             }
             if let Some(ban) = self.bans.get(net) {
-                copy.bans.insert(*net, ban.clone());
+                copy.bans.insert(ban.clone());
             }
         }
         let nets: Vec<IpNet> = nets.iter().copied().map(net::canonical_net).collect();

@@ -52,7 +52,7 @@ impl Engine {
             }
             for net in self.bans.touching(&source) {
                 if let Some(ban) = self.bans.get(&net) {
-                    copy.bans.insert(net, ban.clone());
+                    copy.bans.insert(ban.clone());
                 }
             }
         }

@@ -179,7 +179,7 @@ impl ByGrade {
 impl Engine {
     /// The active bans, in the order of their networks.
     pub fn bans(&self) -> impl Iterator<Item = BanView<'_>> {
-        self.bans.iter().map(|(net, ban)| ban.view(net))
+        self.bans.iter().map(|(_, ban)| self.bans.view(ban))
     }
 
     /// The bans behind that of `net` in the order of their networks; from the first one without it. To
@@ -190,21 +190,21 @@ impl Engine {
             Some(net) => (None, Some(self.bans.after(net::canonical_net(net)))),
         };
         let bans = all.into_iter().flatten().chain(rest.into_iter().flatten());
-        bans.map(|(net, ban)| ban.view(net))
+        bans.map(|(_, ban)| self.bans.view(ban))
     }
 
     /// The ban of exactly this network.
     #[must_use]
     pub fn ban(&self, net: IpNet) -> Option<BanView<'_>> {
         let net = net::canonical_net(net);
-        self.bans.get(&net).map(|ban| ban.view(net))
+        self.bans.get(&net).map(|ban| self.bans.view(ban))
     }
 
     /// The bans of `net` and of networks around it, widest first.
     pub fn bans_covering(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
         let net = net::canonical_net(net);
-        let own = self.bans.get(&net).map(|ban| ban.view(net));
-        let wider: Vec<_> = self.bans.around(&net).map(|(net, ban)| ban.view(net)).collect();
+        let own = self.bans.get(&net).map(|ban| self.bans.view(ban));
+        let wider: Vec<_> = self.bans.around(&net).map(|(_, ban)| self.bans.view(ban)).collect();
         wider.into_iter().chain(own)
     }
 
@@ -214,7 +214,7 @@ impl Engine {
         self.bans
             .within(net)
             .filter(move |(inner, _)| *inner != net)
-            .map(|(net, ban)| ban.view(net))
+            .map(|(_, ban)| self.bans.view(ban))
     }
 
     /// All exempt networks that cover `addr`, with their class; the class that is reported comes first.
@@ -276,7 +276,7 @@ impl Engine {
             unproven: counts.unproven,
             unjoined: counts.unjoined,
             exempt: self.exemptions.of(addr),
-            ban: self.bans.covering(addr).map(|(net, ban)| ban.view(net)),
+            ban: self.bans.covering(addr).map(|(_, ban)| self.bans.view(ban)),
             ban_count: self.offenders.bans(&key, self.now),
             details: self.recent.details(key, newest),
         }

@@ -392,10 +392,10 @@ impl Engine {
             .or_else(|| (self.bans.networks() >= MAX_NETWORK_BANS).then_some(Refusal::ShareUsedUp));
         let end = self.now + self.limits.ban_time(due.ban_time, count);
         let (end_at, scope) = (Expiry::At(end), self.scope(due));
-        let ban = Ban::new(self.now, end_at, Origin::Automatic, scope, Arc::clone(&cause));
+        let ban = Ban::new(network, self.now, end_at, Origin::Automatic, scope, Arc::clone(&cause));
         let placed = match refused {
             Some(reason) => Err(reason),
-            None => self.place(network, ban, actions),
+            None => self.place(ban, actions),
         };
         if let Err(reason) = placed {
             self.refuse(network, reason, cause, actions);

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
-use crate::Transport;
+use crate::{Cause, Transport};
 
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -8,7 +10,7 @@ fn flow(n: u32, port: u16) -> Flow {
 }
 
 fn denial(until: Timestamp) -> Denial {
-    let cause = Arc::new(Cause::Adopted);
+    let cause = Arc::new(Cause::Adopted).into();
     Denial { since: START, until, cause, enforcement: Enforcement::Pending }
 }
 
@@ -61,7 +63,7 @@ fn old_denials_keep_numbers_only() {
         "users":["1000"],"profile":"internal","user_agent":"x"}"#;
     let cause: Arc<Cause> = Arc::new(serde_json::from_str(json).unwrap());
     for n in 0..=u32::try_from(MAX_DETAILED).unwrap() {
-        let cause = Arc::clone(&cause);
+        let cause = Arc::clone(&cause).into();
         flows.insert(flow(n, 5060), Denial { cause, ..denial(START) });
     }
     let details =

@@ -1,11 +1,9 @@
 //! A denied flow as others see it.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
-use crate::bans::shared;
-use crate::{Cause, Enforcement, Flow, Timestamp};
+use crate::kept_cause::KeptCause;
+use crate::{Enforcement, Flow, Timestamp};
 
 /// A denied flow.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,8 +15,7 @@ pub struct FlowView<'a> {
     /// Its end.
     pub until: Timestamp,
     /// Why: always a rule.
-    #[serde(serialize_with = "shared")]
-    pub cause: &'a Arc<Cause>,
+    pub cause: &'a KeptCause,
     /// What the kernel made of it.
     pub enforcement: &'a Enforcement,
 }

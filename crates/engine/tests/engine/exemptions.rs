@@ -93,7 +93,7 @@ fn allowing_a_host_splits_the_64_around_it_with_the_same_end() {
     assert!(matches!(actions.last(), Some(Action::Unblock { .. })), "the pieces come first");
     assert!(world.engine.bans().all(|ban| ban.until == end));
     assert!(world.is_banned("2001:db8:0:1::bad") && !world.is_banned("2001:db8:0:1::1"));
-    let cause = world.engine.bans().next().unwrap().cause.clone();
+    let cause = world.engine.bans().next().unwrap().cause.get();
     assert!(matches!(&*cause, Cause::Split { .. }));
     assert_eq!(cause.evidence().map(|evidence| evidence.failures), Some(5));
     assert_eq!(unblocks(&world.pass(HOUR)).len(), 64, "the pieces end with the whole");
@@ -367,7 +367,7 @@ fn a_split_ban_restores_as_what_it_was() {
     second.now = first.now;
     second.exempt(Exemption::Allow, &["192.0.2.0/24"]);
     for ban in first.engine.bans() {
-        let cause = ban.cause.clone();
+        let cause = ban.cause.get();
         let (net, since, until) = (ban.net, ban.since, ban.until);
         second.handle(Input::Restore { net, since, until, scope: Scope::Host, cause });
     }

@@ -125,7 +125,8 @@ fn a_ban_of_a_peer_is_made_until_its_end() {
     assert_eq!(blocks(&actions), ["203.0.113.7/32"]);
     let ban = world.engine.ban(net(STRANGER)).unwrap();
     assert_eq!((ban.origin, ban.scope), (Origin::Remote, Scope::Host));
-    let Cause::Remote(said) = &**ban.cause else { panic!("{:?}", ban.cause) };
+    let cause = ban.cause.get();
+    let Cause::Remote(said) = &*cause else { panic!("{:?}", ban.cause) };
     assert_eq!((said.peer, said.n, &*said.facts.why), (peer("ams.a"), 1, "five failures"));
     world.pass(59 * MINUTE);
     assert!(world.is_banned(STRANGER));
@@ -777,7 +778,7 @@ fn a_restored_ban_holds_until_the_stream_confirms_or_ends_it() {
     let mut world = fleet();
     world.remote("ams.a", STRANGER, 7, 600);
     let ban = world.engine.ban(net(STRANGER)).unwrap();
-    let (since, until, scope, cause) = (ban.since, ban.until, ban.scope, ban.cause.clone());
+    let (since, until, scope, cause) = (ban.since, ban.until, ban.scope, ban.cause.get());
     let json = serde_json::to_string(&*cause).unwrap();
     assert_eq!(serde_json::from_str::<Cause>(&json).unwrap(), *cause);
     let restore = |world: &mut World| {
@@ -816,7 +817,8 @@ fn facts_of_any_size_are_cut() {
     let (peer, remaining, age) = (peer("ams.a"), Some(HOUR), Duration::ZERO);
     world.handle(Input::Remote { peer, net: net(STRANGER), n: 1, remaining, age, facts });
     let ban = world.engine.ban(net(STRANGER)).unwrap();
-    let Cause::Remote(said) = &**ban.cause else { panic!() };
+    let cause = ban.cause.get();
+    let Cause::Remote(said) = &*cause else { panic!() };
     assert_eq!(said.facts.why.len(), RemoteFacts::MAX_WHY_BYTES);
 }
 
@@ -944,7 +946,7 @@ proptest! {
             }
             let of = |world: &World| {
                 let bans = world.engine.bans();
-                bans.map(|ban| (ban.net, ban.until, ban.origin, (**ban.cause).clone())).collect::<Vec<_>>()
+                bans.map(|ban| (ban.net, ban.until, ban.origin, ban.cause.get())).collect::<Vec<_>>()
             };
             let now = of(&world);
             world.pass(61 * MINUTE);

@@ -17,8 +17,8 @@ impl Enforcer {
     pub(super) fn recheck(&mut self, before: &HostFacts) {
         let is_new = |link: &&IpNet| !before.on_link.contains(link);
         let new: Vec<IpNet> = self.host.on_link.iter().filter(is_new).copied().collect();
-        let overlaps = |net: &&IpNet| new.iter().any(|new| new.contains(*net) || net.contains(new));
-        let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED).copied();
+        let overlaps = |net: &IpNet| new.iter().any(|new| new.contains(net) || net.contains(new));
+        let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED);
         self.round.add(nets.collect::<Vec<_>>(), Instant::now());
         // A refusal may have been for a gateway that this host has no more.
         self.round.note(Extent::Unsettled, Instant::now());
@@ -60,7 +60,7 @@ impl Enforcer {
                 let is_new =
                     |net: &IpNet| !self.wanted.contains(net) && !self.at_sip.contains(*net);
                 let refused = self.unsettled.nets().filter(is_new);
-                let standing = self.wanted.iter().copied().chain(self.at_sip.iter());
+                let standing = self.wanted.iter().chain(self.at_sip.iter());
                 let all: Vec<IpNet> = standing.chain(refused).collect();
                 self.round.add(all, started);
             }

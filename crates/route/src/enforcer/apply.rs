@@ -10,6 +10,7 @@ use super::Enforcer;
 use super::step::{Step, Task, Wish, fold};
 use super::unsettled::Why;
 use crate::blackhole::{self, Filter, Route, Winner};
+use crate::net_set::NetSet;
 use crate::netlink::{Batch, Refusal, Reply};
 use crate::proof::sample;
 use crate::{Change, Enforcement, Report, RouteError, Scope};
@@ -231,8 +232,8 @@ impl Enforcer {
     }
 
     /// Our routes as the kernel has them now, where the bans are.
-    pub(super) async fn standing(&mut self) -> Result<HashSet<IpNet>, RouteError> {
-        let mut ours = HashSet::with_capacity(self.wanted.len());
+    pub(super) async fn standing(&mut self) -> Result<NetSet, RouteError> {
+        let mut ours = NetSet::default();
         let filter = Filter {
             protocol: Some(self.settings.protocol),
             table: Some(self.proof.place.table),

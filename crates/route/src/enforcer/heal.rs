@@ -1,6 +1,5 @@
 //! Puts back what others took away, and decides when to look.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -14,6 +13,7 @@ use super::step::Wish;
 use super::unsettled::Extent;
 use crate::gate::Direction;
 use crate::monitor::Signs;
+use crate::net_set::NetSet;
 use crate::netlink::{Batch, Refusal, Reply};
 use crate::{Report, RouteError, Scope};
 
@@ -151,7 +151,7 @@ impl Enforcer {
     /// Puts back missing routes; returns how many.
     async fn restore(&mut self) -> Result<usize, RouteError> {
         let mut standing = self.standing().await?;
-        let missing: Vec<IpNet> = self.wanted.difference(&standing).copied().collect();
+        let missing: Vec<IpNet> = self.wanted.difference(&standing).collect();
         let mut failures = Vec::new();
         for nets in missing.chunks(SEND) {
             failures.extend(self.put_back(nets).await?);
@@ -179,10 +179,9 @@ impl Enforcer {
     }
 
     /// Reports routes with sipward's protocol number that are not bans, when they change.
-    fn report_strays(&mut self, standing: &HashSet<IpNet>) {
-        let is_on_its_way = |net: &&IpNet| self.unsettled.get(**net).is_none();
-        let strays = standing.difference(&self.wanted).filter(is_on_its_way);
-        let all: Vec<IpNet> = strays.copied().collect();
+    fn report_strays(&mut self, standing: &NetSet) {
+        let is_on_its_way = |net: &IpNet| self.unsettled.get(*net).is_none();
+        let all: Vec<IpNet> = standing.difference(&self.wanted).filter(is_on_its_way).collect();
         let count = all.len();
         let mut nets = all;
         nets.sort_unstable();

@@ -44,7 +44,7 @@ impl Enforcer {
         if self.is_placed && place.table != before.table {
             self.moved_because = because;
             let routes: Vec<(IpNet, u32)> =
-                self.wanted.iter().map(|net| (*net, before.table)).collect();
+                self.wanted.iter().map(|net| (net, before.table)).collect();
             self.begin_move(routes);
         } else if self.is_placed {
             self.remove_stale_rules().await?;

@@ -12,6 +12,7 @@ use super::sets::Set;
 use super::{Gate, content, message, refused};
 use crate::ban::Exact;
 use crate::ban::SipBans;
+use crate::net_set::NetSet;
 use crate::netlink::Batch;
 use crate::{GateSettings, RouteError, Scope};
 
@@ -108,7 +109,7 @@ impl Gate {
     /// When netlink fails or the kernel refuses; then the sets are still stale.
     pub(crate) async fn restore_bans(
         &mut self,
-        hosts: &HashSet<IpNet>,
+        hosts: &NetSet,
         sip: &SipBans,
         connected: &[IpNet],
         are_counted: bool,
@@ -140,12 +141,12 @@ impl Gate {
         gate: &GateSettings,
         set: Set,
         exact: Exact,
-        bans: &HashSet<IpNet>,
+        bans: &NetSet,
         except: &[IpNet],
         are_counted: bool,
     ) -> Result<usize, RouteError> {
         let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
-        let keys = bans.filter_map(|net| Exact::of(*net));
+        let keys = bans.filter_map(Exact::of);
         let wanted: Vec<u128> = keys.filter(|(its, _)| *its == exact).map(|(_, key)| key).collect();
         let added = match self.complete_large(gate, set, &wanted).await? {
             Completed::Equal { added } => return Ok(added),

@@ -114,8 +114,8 @@ pub fn rows(
     (rows, total)
 }
 
-fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
-    failures: impl Iterator<Item = (K, T, &'a Judgement, Timestamp)>,
+fn counted<K: Eq + Hash, T: Eq + Hash>(
+    failures: impl Iterator<Item = (K, T, Judgement, Timestamp)>,
     counts: impl Fn(&Judgement) -> bool,
     name: impl Fn(&K) -> (String, Option<IpAddr>),
 ) -> Vec<Row> {
@@ -130,7 +130,7 @@ fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
         });
         count.failures += 1;
         count.proved += u64::from(seen.grade.is_proved());
-        count.counted += u64::from(counts(seen));
+        count.counted += u64::from(counts(&seen));
         count.others.insert(other);
     }
     let rows = by_key.into_iter().map(|(key, count)| {
@@ -244,7 +244,7 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
         sources.insert(seen.address);
-        if counts(seen) {
+        if counts(&seen) {
             counting += 1;
             attackers.insert(seen.address);
         }

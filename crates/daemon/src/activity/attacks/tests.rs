@@ -39,7 +39,7 @@ fn told(judgement: Judgement) -> Arc<Record> {
 fn attacks(failures: impl IntoIterator<Item = (&'static str, &'static str, Grade)>) -> Attacks {
     let mut attacks = Attacks::new(NOON);
     for (second, (source, user, grade)) in (0..).zip(failures) {
-        attacks.failure(&told(failure(ip(source), user, grade)), at(second));
+        attacks.failure(&failure(ip(source), user, grade), at(second));
     }
     attacks
 }
@@ -95,13 +95,13 @@ fn attackers_come_before_those_whom_forged_packets_name_and_phones_are_neither()
     let forged = [("203.0.113.9", "1000", Grade::Unproven); 7];
     let mut attacks = attacks(STORM.into_iter().chain(forged));
     // Its first failure, before it was known that it needs attention.
-    attacks.failure(&told(failure(ip("203.0.113.5"), "1001", Grade::Answered)), at(19));
+    attacks.failure(&failure(ip("203.0.113.5"), "1001", Grade::Answered), at(19));
     for second in 20..30 {
         let phone = failure(ip("203.0.113.5"), "1001", Grade::Genuine);
-        attacks.failure(&told(Judgement { attention: true, ..phone }), at(second));
+        attacks.failure(&Judgement { attention: true, ..phone }, at(second));
         let trunk = failure(ip("203.0.113.6"), "1001", Grade::Answered);
         let exempt = Some(sipward_engine::Exemption::Trunk);
-        attacks.failure(&told(Judgement { exempt, ..trunk }), at(second));
+        attacks.failure(&Judgement { exempt, ..trunk }, at(second));
     }
     let remembered = attacks.remembered(at(40));
     let of = |wanted: fn(&Row) -> bool| {
@@ -122,8 +122,8 @@ fn a_full_memory_says_how_far_it_reaches() {
     let mut attacks = Attacks::new(NOON);
     for n in 0..u32::try_from(MOST_FAILURES).unwrap() + 2 {
         let source = Ipv4Addr::from(n).into();
-        let record = told(failure(source, "1000", Grade::Answered));
-        attacks.failure(&record, at(n.into()));
+        let judgement = failure(source, "1000", Grade::Answered);
+        attacks.failure(&judgement, at(n.into()));
     }
     let remembered = attacks.remembered(at(MOST_FAILURES as u64 + 1));
     assert_eq!(remembered.count(), MOST_FAILURES);
@@ -151,9 +151,9 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
     let mut attacks = Attacks::new(NOON);
     let phone = ip("203.0.113.5");
     let attended = Judgement { attention: true, ..failure(phone, "1001", Grade::Answered) };
-    attacks.failure(&told(attended.clone()), at(1));
-    attacks.failure(&told(failure(phone, "1001", Grade::Answered)), at(2));
-    attacks.failure(&told(attended), at(3));
+    attacks.failure(&attended.clone(), at(1));
+    attacks.failure(&failure(phone, "1001", Grade::Answered), at(2));
+    attacks.failure(&attended, at(3));
     let record = Arc::new(Record::NeedsAttention {
         address: phone,
         user: Text::new("1001"),

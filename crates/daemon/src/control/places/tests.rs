@@ -6,7 +6,6 @@ use super::*;
 use crate::activity::Attacks;
 use crate::geo::Geo;
 use sipward_config::GeoSettings;
-use sipward_model::record::Record;
 
 const NOON: Timestamp = Timestamp::from_micros(1_800_014_400 * 1_000_000);
 
@@ -39,7 +38,7 @@ fn remembered_of(failures: &[(&str, Grade)], change: impl Fn(&mut Judgement)) ->
             banned: false,
         };
         change(&mut judgement);
-        attacks.failure(&Arc::new(Record::AuthFailure(judgement)), NOON);
+        attacks.failure(&judgement, NOON);
     }
     attacks.remembered(NOON)
 }

@@ -15,7 +15,7 @@ impl Engine {
     /// Never what came from a peer, and no piece of a wider ban.
     #[must_use]
     pub fn is_publishable(&self, ban: &BanView<'_>) -> bool {
-        let decided_well = match &**ban.cause {
+        let decided_well = match &*ban.cause.get() {
             Cause::Manual { .. } => true,
             Cause::Rule(evidence) => {
                 matches!(evidence.grade, Grade::Answered | Grade::Genuine)
