@@ -217,11 +217,11 @@ impl Bans {
         self.behind(self.nets.iter_from(&net, false))
     }
 
-    /// Adds a ban; one of the same network is replaced.
-    pub(crate) fn insert(&mut self, ban: Ban) {
-        let net = ban.net;
+    /// Adds a ban, which is pending; one of the same network is replaced.
+    pub(crate) fn insert(&mut self, mut ban: Ban) {
+        let (net, end) = (ban.net, ban.end);
         self.remove(&net);
-        let end = ban.end;
+        ban.state = State::Pending;
         if ban.cause.has_details() {
             self.detailed.push_back(net);
         }
