@@ -141,11 +141,6 @@ impl Activity {
         }
     }
 
-    /// Forgets a source: it was banned, and whatever it did is no longer asked for.
-    pub(crate) fn remove(&mut self, key: &Key) {
-        self.table.remove(key);
-    }
-
     /// Forgets sources that have been quiet for longer than any of the windows. True when it has
     /// looked at all of them.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &ActivityLimits) -> bool {

@@ -57,7 +57,6 @@ impl Engine {
             self.offenders.record(subject.key, count, forget_at);
         }
         self.sources.remove(&subject.key);
-        self.activity.remove(&subject.key);
         self.watch_ban(actions);
         true
     }
