@@ -1,63 +1,12 @@
 //! Judged failures, as the lists of the latest ones keep them: each text once.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use sipward_engine::{Exemption, Grade, Identity, Judgement, Text};
+use sipward_engine::{Judgement, Text};
 
 /// A [`Judgement`] in a quarter of the room.
-#[derive(Clone, Debug)]
-pub struct KeptJudgement {
-    pub address: IpAddr,
-    pub user: Arc<Text>,
-    pub profile: Arc<Text>,
-    pub user_agent: Arc<Text>,
-    pub grade: Grade,
-    pub identity: Identity,
-    pub attention: bool,
-    pub failures: u32,
-    pub exempt: Option<Exemption>,
-    pub banned: bool,
-}
-
-impl KeptJudgement {
-    pub fn new(judgement: &Judgement, texts: &mut SharedTexts) -> Self {
-        let Judgement { address, ref user, ref profile, ref user_agent, .. } = *judgement;
-        let Judgement { grade, identity, attention, failures, exempt, banned, .. } = *judgement;
-        let (user, profile) = (texts.share(user), texts.share(profile));
-        let user_agent = texts.share(user_agent);
-        Self {
-            address,
-            user,
-            profile,
-            user_agent,
-            grade,
-            identity,
-            attention,
-            failures,
-            exempt,
-            banned,
-        }
-    }
-
-    pub fn judgement(&self) -> Judgement {
-        let Self { address, grade, identity, attention, failures, exempt, banned, .. } = *self;
-        let (user, profile, user_agent) = (*self.user, *self.profile, *self.user_agent);
-        Judgement {
-            address,
-            user,
-            profile,
-            user_agent,
-            grade,
-            identity,
-            attention,
-            failures,
-            exempt,
-            banned,
-        }
-    }
-}
+pub type KeptJudgement = Judgement<Arc<Text>>;
 
 /// Texts that can be shared at once. An attack has few user agents, and a list of names that it tries.
 const SHARED: usize = 1_024;
@@ -73,8 +22,13 @@ pub struct SharedTexts {
 }
 
 impl SharedTexts {
+    /// The same judgement with shared texts.
+    pub fn keep(&mut self, judgement: &Judgement) -> KeptJudgement {
+        judgement.with_texts(|text| self.share(text))
+    }
+
     /// The same text, shared with those that had it before.
-    pub fn share(&mut self, text: &Text) -> Arc<Text> {
+    fn share(&mut self, text: &Text) -> Arc<Text> {
         if self.texts.is_empty() {
             self.texts.resize(SHARED, None);
         }

@@ -8,7 +8,7 @@
 //! | [`fleet`] | nodes that share bans: the way between the engine and NATS |
 //! | `settings`, `tasks`, `only` | what is in force and how it changes; signals, look-ups; the lock |
 //! | [`control`] | what can be asked of and done to the daemon, free of HTTP |
-//! | [`activity`], `kept_judgement`, [`metrics`] | what is remembered of records, failures in little room; counts for Prometheus |
+//! | [`activity`], [`kept_judgement`], [`metrics`] | what is remembered of records, failures in little room; counts for Prometheus |
 //! | [`names`], [`dns`], [`reverse`], [`geo`] | DNS in both directions, where a SIP URI leads, where an address is |
 //! | [`explain`] | the verdict on a source in one sentence |
 //! | [`certificates`], [`logging`], [`systemd`] | TLS certificate, log lines, `sd_notify` |
@@ -34,7 +34,7 @@ pub mod explain;
 pub mod fleet;
 pub mod freeswitch_queries;
 pub mod geo;
-mod kept_judgement;
+pub mod kept_judgement;
 mod kernel;
 pub mod logging;
 pub mod metrics;

@@ -100,8 +100,6 @@ impl Serialize for KeptCause {
 impl Numbers {
     /// `None` when they would not say the same: a window of more than seven weeks, which no policy has.
     fn of(evidence: &Evidence) -> Option<Self> {
-        let &Evidence { rule, address, identity, failures, max_failures, grade, ban_count, .. } =
-            evidence;
         let score = (evidence.score * f64::from(UNIT)).round();
         #[expect(
             clippy::cast_possible_truncation,
@@ -109,17 +107,16 @@ impl Numbers {
             reason = "saturates, and is compared below"
         )]
         let score = score as u32;
-        let window_ms = u32::try_from(evidence.window.as_millis()).ok()?;
         let numbers = Self {
-            rule,
-            address,
-            identity,
-            grade,
-            failures,
+            rule: evidence.rule,
+            address: evidence.address,
+            identity: evidence.identity,
+            grade: evidence.grade,
+            failures: evidence.failures,
             score,
-            max_failures,
-            window_ms,
-            ban_count,
+            max_failures: evidence.max_failures,
+            window_ms: u32::try_from(evidence.window.as_millis()).ok()?,
+            ban_count: evidence.ban_count,
         };
         let said = numbers.evidence();
         (said.score.to_bits() == evidence.score.to_bits() && said.window == evidence.window)
@@ -127,27 +124,16 @@ impl Numbers {
     }
 
     fn evidence(self) -> Evidence {
-        let Self {
-            rule,
-            address,
-            identity,
-            grade,
-            failures,
-            score,
-            max_failures,
-            window_ms,
-            ban_count,
-        } = self;
         Evidence {
-            rule,
-            address,
-            identity,
-            failures,
-            score: f64::from(score) / f64::from(UNIT),
-            max_failures,
-            window: Duration::from_millis(window_ms.into()),
-            grade,
-            ban_count,
+            rule: self.rule,
+            address: self.address,
+            identity: self.identity,
+            failures: self.failures,
+            score: f64::from(self.score) / f64::from(UNIT),
+            max_failures: self.max_failures,
+            window: Duration::from_millis(self.window_ms.into()),
+            grade: self.grade,
+            ban_count: self.ban_count,
             details: None,
         }
     }

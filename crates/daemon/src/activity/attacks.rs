@@ -66,7 +66,7 @@ impl Attacks {
         if let Some(gone) = forget(&mut self.failures, MOST_FAILURES - 1, now) {
             self.since = self.since.max(gone);
         }
-        self.failures.push_back((now, KeptJudgement::new(judgement, &mut self.texts)));
+        self.failures.push_back((now, self.texts.keep(judgement)));
     }
 
     pub fn attention(&mut self, record: &Arc<Record>, now: Timestamp) {
@@ -104,8 +104,8 @@ impl Remembered {
     }
 
     /// The failures, the newest first.
-    pub fn failures(&self) -> impl Iterator<Item = (Timestamp, Judgement)> {
-        self.failures.iter().rev().map(|(at, kept)| (*at, kept.judgement()))
+    pub fn failures(&self) -> impl Iterator<Item = (Timestamp, &KeptJudgement)> {
+        self.failures.iter().rev().map(|(at, kept)| (*at, kept))
     }
 
     /// The phones, the latest reports first.

@@ -225,7 +225,7 @@ fn sources(seen: &Remembered) -> HashMap<IpAddr, Tally> {
         tally.sources = 1;
         tally.failures += 1;
         tally.proved += u64::from(failure.grade.is_proved());
-        tally.counted += u64::from(counts(&failure));
+        tally.counted += u64::from(counts(failure));
         tally.last = tally.last.max(Some(at));
     }
     sources

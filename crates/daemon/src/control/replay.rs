@@ -147,7 +147,8 @@ impl Control {
     /// Judges the failures in memory again, by both policies.
     async fn rehearse(&self, now: Policy, then: &Arc<Policy>) -> Result<Rehearsed, ControlError> {
         let (failures, from) = of_memory(self, |seen| {
-            let mut failures: Vec<(Timestamp, Judgement)> = seen.failures().collect();
+            let mut failures: Vec<(Timestamp, Judgement)> =
+                seen.failures().map(|(at, kept)| (at, kept.with_texts(|text| **text))).collect();
             failures.reverse();
             (failures, seen.since)
         })

@@ -89,7 +89,7 @@ impl DaemonState {
                     self.failures.pop_front();
                 }
                 let id = self.next_id;
-                let judgement = KeptJudgement::new(judgement, &mut self.texts);
+                let judgement = self.texts.keep(judgement);
                 self.failures.push_back(Failure { id, at: now, judgement });
                 self.next_id += 1;
             }

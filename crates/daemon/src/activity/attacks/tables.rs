@@ -6,9 +6,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sipward_engine::{Judgement, Text, Timestamp};
+use sipward_engine::{Text, Timestamp};
 
 use super::Remembered;
+use crate::kept_judgement::KeptJudgement;
 
 /// Sources named for a user, and profiles.
 const NAMED: usize = 10;
@@ -95,15 +96,15 @@ pub fn rows(
     let (failures, counts) = (remembered.failures(), remembered.counting());
     let mut rows = match column {
         Column::Source => {
-            let failures = failures.map(|(at, seen)| (seen.address, seen.user, seen, at));
+            let failures = failures.map(|(at, seen)| (seen.address, *seen.user, seen, at));
             counted(failures, counts, |source| (source.to_string(), Some(*source)))
         }
         Column::User => {
-            let failures = failures.map(|(at, seen)| (seen.user, seen.address, seen, at));
+            let failures = failures.map(|(at, seen)| (*seen.user, seen.address, seen, at));
             counted(failures, counts, |user| (user.to_string(), None))
         }
         Column::UserAgent => {
-            let failures = failures.map(|(at, seen)| (seen.user_agent, seen.address, seen, at));
+            let failures = failures.map(|(at, seen)| (*seen.user_agent, seen.address, seen, at));
             counted(failures, counts, |agent| (agent.to_string(), None))
         }
     };
@@ -114,9 +115,9 @@ pub fn rows(
     (rows, total)
 }
 
-fn counted<K: Eq + Hash, T: Eq + Hash>(
-    failures: impl Iterator<Item = (K, T, Judgement, Timestamp)>,
-    counts: impl Fn(&Judgement) -> bool,
+fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
+    failures: impl Iterator<Item = (K, T, &'a KeptJudgement, Timestamp)>,
+    counts: impl Fn(&KeptJudgement) -> bool,
     name: impl Fn(&K) -> (String, Option<IpAddr>),
 ) -> Vec<Row> {
     let mut by_key: HashMap<K, Count<T>> = HashMap::new();
@@ -130,7 +131,7 @@ fn counted<K: Eq + Hash, T: Eq + Hash>(
         });
         count.failures += 1;
         count.proved += u64::from(seen.grade.is_proved());
-        count.counted += u64::from(counts(&seen));
+        count.counted += u64::from(counts(seen));
         count.others.insert(other);
     }
     let rows = by_key.into_iter().map(|(key, count)| {
@@ -168,7 +169,7 @@ pub fn users(
     };
     let mut accounts: HashMap<Text, Account> = HashMap::new();
     for (at, seen) in remembered.failures().filter(|(_, seen)| wanted(&seen.user)) {
-        let account = accounts.entry(seen.user).or_insert_with(|| Account {
+        let account = accounts.entry(*seen.user).or_insert_with(|| Account {
             failures: 0,
             proved: 0,
             sources: HashMap::new(),
@@ -213,7 +214,7 @@ pub fn users(
 pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
     let mut counts: HashMap<(IpAddr, Text), (u64, Timestamp)> = HashMap::new();
     for (at, seen) in remembered.failures().filter(|(_, seen)| seen.attention) {
-        counts.entry((seen.address, seen.user)).or_insert((0, at)).0 += 1;
+        counts.entry((seen.address, *seen.user)).or_insert((0, at)).0 += 1;
     }
     let mut told = HashSet::new();
     let mut patients = Vec::new();
@@ -244,7 +245,7 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
         sources.insert(seen.address);
-        if counts(&seen) {
+        if counts(seen) {
             counting += 1;
             attackers.insert(seen.address);
         }
@@ -258,12 +259,12 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
 impl Remembered {
     /// Whether a failure speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
     /// The failures of a phone before it was known to need attention are those of its old password, too.
-    pub fn counting(&self) -> impl Fn(&Judgement) -> bool + use<> {
+    pub fn counting(&self) -> impl Fn(&KeptJudgement) -> bool + use<> {
         let in_need = self.failures().filter(|(_, seen)| seen.attention);
         let phones: HashSet<(IpAddr, Text)> =
-            in_need.map(|(_, seen)| (seen.address, seen.user)).collect();
+            in_need.map(|(_, seen)| (seen.address, *seen.user)).collect();
         move |seen| {
-            let is_phone = seen.attention || phones.contains(&(seen.address, seen.user));
+            let is_phone = seen.attention || phones.contains(&(seen.address, *seen.user));
             seen.grade.is_proved() && seen.exempt.is_none() && !is_phone
         }
     }
