@@ -409,14 +409,14 @@ impl Engine {
     fn sweep(&mut self, now: Timestamp) {
         let sources = self.sources.expire(now, &self.limits);
         let active = self.activity.expire(now, &self.limits.activity);
-        if !(sources && active) {
+        let offenders = self.offenders.expire(now);
+        if !(sources && active && offenders) {
             self.next_sweep = Some(now + SWEEP_ON);
             return;
         }
         self.next_sweep = Some(now + SWEEP_EVERY);
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
-        self.offenders.expire(now);
         self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;

@@ -27,7 +27,7 @@ const LOG_KEPT: i64 = 32 * 1024 * 1024;
 
 /// Memory for pages of the file, in KiB, negative as SQLite wants it: what one commit of
 /// two thousand scattered bans changes.
-const CACHE_KIB: i64 = -2_048;
+const CACHE_KIB: i64 = -1_024;
 
 /// Statements kept prepared: all there are.
 const STATEMENTS: usize = 64;

@@ -26,6 +26,11 @@ fn a_tracked_source_takes_a_cache_line() {
     assert_eq!(size_of::<Option<Node<crate::sources::Source>>>(), 64);
 }
 
+#[test]
+fn an_offender_takes_24_bytes() {
+    assert_eq!(size_of::<Option<Node<crate::offenders::Offender>>>(), 24);
+}
+
 fn key(n: u32) -> Key {
     Key::of_addr(Ipv4Addr::from_bits(n).into())
 }
