@@ -48,7 +48,7 @@ use crate::probe::Probed;
 use crate::route_queue::RouteQueue;
 use gather::Gathered;
 pub use kernel::{KernelSide, Note};
-pub use restore::Restored;
+pub use restore::TakenOver;
 use sipward_config::file::Shield;
 use sipward_ingest::log_parser::LogReader;
 use sipward_model::clock::{Clock, StepWatch};

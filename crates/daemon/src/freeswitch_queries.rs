@@ -154,31 +154,16 @@ pub struct ProfileFacts {
 
 /// What the directory needs of the daemon.
 pub struct Deps {
-    pub(super) session: SessionHandle,
-    pub(super) credentials: Credentials,
-    pub(super) connect_timeout: Duration,
-    pub(super) asked: watch::Receiver<Asked>,
-    pub(super) questions: mpsc::Receiver<Query>,
-    pub(super) answers: mpsc::Sender<Answer>,
+    pub session: SessionHandle,
+    pub credentials: Credentials,
+    pub connect_timeout: Duration,
+    pub asked: watch::Receiver<Asked>,
+    pub questions: mpsc::Receiver<Query>,
+    pub answers: mpsc::Sender<Answer>,
     /// The ports of the running profiles, where the settings leave them to FreeSWITCH.
-    pub(super) ports: Option<watch::Sender<Vec<u16>>>,
-    pub(super) records: broadcast::Sender<Arc<Record>>,
+    pub ports: Option<watch::Sender<Vec<u16>>>,
+    pub records: broadcast::Sender<Arc<Record>>,
 }
-
-impl Deps {
-    /// The server, the queries, and the receiver of the answers.
-    pub fn new(
-        (session, credentials, connect_timeout): (SessionHandle, Credentials, Duration),
-        (asked, questions): (watch::Receiver<Asked>, mpsc::Receiver<Query>),
-        (answers, ports, records): Told,
-    ) -> Self {
-        Self { session, credentials, connect_timeout, asked, questions, answers, ports, records }
-    }
-}
-
-/// Where answers go: to the engine's task, to the gate, to the log.
-pub type Told =
-    (mpsc::Sender<Answer>, Option<watch::Sender<Vec<u16>>>, broadcast::Sender<Arc<Record>>);
 
 /// A thing that is looked at now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -53,7 +53,7 @@ use sipward_esl::{InvalidCommand, Subscription};
 pub use engine_task::{
     Answers, Command, End, EngineHandle, EngineTask, EngineUnavailable, FAILURES, Failure,
     FirstList, Inputs, KernelSide, Note, Outputs, Prober, Profiles, Publications, Published,
-    PublishedBan, Publisher, Restored, Shielding, SlowedHost, publications,
+    PublishedBan, Publisher, Shielding, SlowedHost, TakenOver, publications,
 };
 pub use freeswitch_queries::table::Reason as ProtectedReason;
 pub use freeswitch_queries::{COMMANDS, QUERIES, lists};

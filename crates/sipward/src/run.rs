@@ -32,32 +32,24 @@ mod wire;
 
 use std::sync::Arc;
 
-use sipward_engine::Engine;
 use sipward_route::Report;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::doctor;
 use open::Opened;
 pub(crate) use open::make_directories;
-use restore::Restoring;
-use shut_down::shut_down;
 use sipward_config::{Config, Credentials, Secrets};
-use sipward_daemon::control::{Control, Lookups, Parts};
+use sipward_daemon::certificates::Certificates;
+use sipward_daemon::control::Lookups;
 use sipward_daemon::logging::LogControl;
 use sipward_daemon::metrics::Metrics;
-use sipward_daemon::systemd;
-use sipward_daemon::{
-    End, EngineTask, Inputs, ModeSet, Outputs, Overrides, QUERIES, Reload, State, keep_counts,
-    save_counts, status_hook, stop_on_signals,
-};
-use sipward_model::clock::{self, Clock};
+use sipward_daemon::{Kernel, Only, Reload, stop_on_signals};
+use sipward_model::clock::Clock;
 use sipward_model::record::{Record, Totals};
 use sipward_notify::Notifiers;
-use sipward_server::http::Links;
-use tasks::{Told, restore_alarms};
-use wire::{Wired, Wiring};
+use sipward_server::http::{Access, Links};
+use sipward_store::Store;
 
 /// Records that a slow listener may fall behind before it misses some.
 const RECORDS: usize = 4_096;
@@ -111,108 +103,32 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self { config, credentials, secrets, logs, reload, links, kernel_reports } = self;
-        let certificates = serve::certificates(&config)?;
-        let file = config.clone();
-        let mode = ModeSet::stored(&file);
-        let config = Config { mode: ModeSet::over(mode, &file), ..config };
-        // The lock is held until the end, the flush included.
-        let Opened { only: _only, kernel, store, saved, routes_out, mut reports, shielding } =
-            Opened::open(&config, kernel_reports).await?;
-
-        let engine = Engine::new(config.policy.clone(), clock::seed())?;
-        let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));
-        let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
-        let (metrics, counting) =
-            Metrics::new(&records, notifiers.stats(), store.clone(), clock.clone());
-        restore_alarms(&metrics, &saved);
-        let notified = saved.notified.is_some();
-        let settings = State { overrides: Overrides::stored(&saved).with_mode(mode), file };
-        let config = settings.effective();
-        let access = Arc::new(serve::access(&config, &saved, links, &clock));
-
-        let (ask, questions) = mpsc::channel(QUERIES);
-        let outputs =
-            Outputs { routes_out, store: store.clone(), questions: ask, records: records.clone() };
-        let mut engine_task =
-            EngineTask::new(engine, clock.clone(), outputs, status_hook(logs.clone()), shielding);
-        let restoring =
-            Restoring { config: &config, credentials: &credentials, found: &kernel.found };
-        let names = restoring.run(&mut engine_task, saved, &mut reports, &stop).await;
-
-        let of_doctor = credentials.clone();
-        let wiring = Wiring {
-            config: &config,
-            credentials,
-            kernel: &kernel,
-            store: &store,
-            records: &records,
-            geo: &lookups.geo,
-            certificates: certificates.as_ref(),
-        };
-        let wired =
-            wiring.start(&mut engine_task, (settings, reload, logs), (names, questions)).await?;
-        let Wired {
-            session,
-            notices,
-            engine,
-            commands,
-            commands_in,
-            answers,
-            probed,
-            settings,
-            mut helpers,
-        } = wired;
-        helpers.extend([
-            tokio::spawn(counting),
-            tokio::spawn(keep_counts(store.clone(), Arc::clone(&metrics), clock.clone())),
-            tokio::spawn(sipward_daemon::expire_allowed(Arc::clone(&settings))),
-            tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
-        ]);
-        if let Some(notices) = store.take_notices() {
-            let told = Told {
-                settings: Arc::clone(&settings),
-                access: Arc::clone(&access),
-                metrics: Arc::clone(&metrics),
-                commands,
-                records: records.clone(),
-            };
-            helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
-        }
-        let fleet = fleet::join(
-            &mut engine_task,
-            (&config, &secrets),
-            (&engine, &settings, &store),
-            &records,
-            &mut helpers,
-        )
-        .await?;
-        let control = Control::new(Parts {
-            engine,
-            settings,
-            store: store.clone(),
-            records: records.clone(),
-            config: &config,
-            metrics: Arc::clone(&metrics),
-            lookups,
-            secrets: &secrets,
-            fleet,
-            notified,
-            examine: Arc::new(move |control| doctor::from_within(control, &of_doctor)),
-        });
-        let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
-
-        let (totals, end) = engine_task
-            .run(Inputs { notices, reports, commands: commands_in, answers, probed }, stop)
-            .await;
-
-        systemd::stopping();
-        helpers.iter().for_each(JoinHandle::abort);
-        drop(server);
-        session.end();
-        save_counts(&store, &metrics);
-        shut_down(kernel, (store, &config), (totals, &records), notifiers).await?;
-        anyhow::ensure!(end == End::Asked, "the Event Socket task ended unexpectedly");
-        Ok(totals)
+        let opened = Opened::open(self, records).await?;
+        let restored = opened.restore(&stop).await?;
+        let wired = restored.wire().await?;
+        let served = wired.serve()?;
+        let ended = served.run(stop).await;
+        ended.shut_down().await
     }
+}
+
+/// What every step works with. `open` makes it, `shut_down` takes it apart.
+struct Common {
+    /// The settings in force at the start.
+    config: Config,
+    credentials: Credentials,
+    secrets: Secrets,
+    records: broadcast::Sender<Arc<Record>>,
+    clock: Clock,
+    /// The lock, which is held until the end, the flush included.
+    only: Only,
+    kernel: Kernel,
+    store: Store,
+    lookups: Lookups,
+    notifiers: Notifiers,
+    metrics: Arc<Metrics>,
+    access: Arc<Access>,
+    certificates: Option<Arc<Certificates>>,
+    /// Tasks that nothing waits for; they are aborted at the end.
+    helpers: Vec<JoinHandle<()>>,
 }

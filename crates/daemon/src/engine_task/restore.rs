@@ -35,8 +35,8 @@ struct Shadowed {
 
 /// What the start has brought back.
 #[derive(Clone, Debug)]
-pub struct Restored {
-    /// Restored bans.
+pub struct TakenOver {
+    /// TakenOver bans.
     pub bans: usize,
     /// Routes that became bans, because no stored ban explains them.
     pub adopted: usize,
@@ -46,7 +46,7 @@ pub struct Restored {
 
 impl EngineTask {
     /// Takes over what was stored, and what the kernel held of an earlier run.
-    pub fn take_over(&mut self, saved: Saved, found: &Found) -> Restored {
+    pub fn take_over(&mut self, saved: Saved, found: &Found) -> TakenOver {
         // A route whose ban has ended meanwhile is explained too: it is on its way out.
         let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
         let mut missing = self.restore(saved);
@@ -55,7 +55,7 @@ impl EngineTask {
             missing.remove(net);
         }
         let adopted = self.adopt(found, &explained);
-        Restored { bans, adopted, missing }
+        TakenOver { bans, adopted, missing }
     }
 
     /// Makes bans of the routes that are there and not `explained`, and removes the rest that no ban explains. Gives

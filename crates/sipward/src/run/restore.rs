@@ -2,56 +2,87 @@
 
 use std::time::Duration;
 
-use sipward_engine::Input;
+use sipward_engine::{Engine, Input};
 use sipward_route::{Found, Report};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Common;
+use super::open::Opened;
 use sipward_config::{Config, Credentials, Mode};
+use sipward_daemon::freeswitch_queries::Query;
+use sipward_daemon::logging::LogControl;
 use sipward_daemon::names::{Exempt, Names};
 use sipward_daemon::systemd;
-use sipward_daemon::{EngineTask, FirstList, Restored, host_exemptions};
-use sipward_model::clock::Clock;
+use sipward_daemon::{
+    EngineTask, FirstList, Outputs, QUERIES, Reload, State, TakenOver, host_exemptions, status_hook,
+};
+use sipward_model::clock::{self, Clock};
 use sipward_model::record::{Record, Started};
 use sipward_model::text::Time;
-use sipward_store::Saved;
 
 /// Longest wait for the first look-up of names; attackers do not wait longer.
 const FIRST_LOOK_UP: Duration = Duration::from_secs(5);
 
-/// What the restoring goes by.
-pub(super) struct Restoring<'a> {
-    pub(super) config: &'a Config,
-    pub(super) credentials: &'a Credentials,
-    /// What the kernel side found at its start.
-    pub(super) found: &'a Found,
+/// The engine's task with every stored ban in force.
+pub(super) struct Restored {
+    pub(super) common: Common,
+    pub(super) engine_task: EngineTask,
+    pub(super) settings: State,
+    pub(super) reload: Reload,
+    pub(super) logs: Option<LogControl>,
+    /// Names of `allow` and `proxies` and their addresses.
+    pub(super) names: Names,
+    /// What the engine's task asks of FreeSWITCH.
+    pub(super) questions: mpsc::Receiver<Query>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    /// Mail or a webhook has delivered a test in an earlier run.
+    pub(super) notified: bool,
 }
 
-impl Restoring<'_> {
-    /// Restores the bans of `saved`, adopts routes that nothing explains, and says READY to systemd once the
+impl Opened {
+    /// Restores the stored bans, adopts routes that nothing explains, and says READY to systemd once the
     /// kernel has answered for all of them.
-    pub(super) async fn run(
-        self,
-        engine_task: &mut EngineTask,
-        saved: Saved,
-        reports: &mut mpsc::Receiver<Report>,
-        stop: &CancellationToken,
-    ) -> Names {
-        let Self { config, credentials, found } = self;
-        let mut names = prepare(engine_task, config, found);
+    ///
+    /// # Errors
+    /// When the policy of the file does not fit together.
+    pub(super) async fn restore(self, stop: &CancellationToken) -> anyhow::Result<Restored> {
+        let Self { common, saved, settings, reload, logs, shielding, routes_out, mut reports } =
+            self;
+        let Common { config, credentials, clock, kernel, .. } = &common;
+        let found = &kernel.found;
+        let notified = saved.notified.is_some();
+
+        let engine = Engine::new(settings.file.policy.clone(), clock::seed())?;
+        let (ask, questions) = mpsc::channel(QUERIES);
+        let (store, records) = (common.store.clone(), common.records.clone());
+        let outputs = Outputs { routes_out, store, questions: ask, records };
+        let mut engine_task =
+            EngineTask::new(engine, clock.clone(), outputs, status_hook(logs.clone()), shielding);
+        let mut names = prepare(&mut engine_task, config, found);
         engine_task.await_first_list(FirstList::awaited(&config.store.location, &saved));
         if config.fleet.is_some() {
             engine_task.keep_remembered();
         }
-        let restored = engine_task.take_over(saved, found);
-        for record in started(config, credentials, found, &restored, engine_task.clock()) {
+        let taken_over = engine_task.take_over(saved, found);
+        for record in started(config, credentials, found, &taken_over, engine_task.clock()) {
             engine_task.publish(record);
         }
-        engine_task.settle(restored.missing, reports, stop).await;
+        engine_task.settle(taken_over.missing, &mut reports, stop).await;
         // Bans are restored: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
-        look_up(&mut names, engine_task, config).await;
-        names
+        look_up(&mut names, &mut engine_task, config).await;
+        Ok(Restored {
+            common,
+            engine_task,
+            settings,
+            reload,
+            logs,
+            names,
+            questions,
+            reports,
+            notified,
+        })
     }
 }
 
@@ -86,7 +117,7 @@ fn started(
     config: &Config,
     credentials: &Credentials,
     found: &Found,
-    restored: &Restored,
+    restored: &TakenOver,
     clock: &Clock,
 ) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {

@@ -2,59 +2,84 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use sipward_config::Config;
+use super::Common;
+use super::shut_down::Ended;
+use super::wire::{Session, Wired};
+use crate::doctor;
 use sipward_console as console;
-use sipward_daemon::certificates::Certificates;
-use sipward_daemon::control::Control;
-use sipward_model::clock::Clock;
+use sipward_daemon::control::{Control, Parts};
+use sipward_daemon::{EngineTask, Inputs};
 use sipward_server::api::{self, Api};
-use sipward_server::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
-use sipward_store::Saved;
+use sipward_server::http::{Pages, Server, Site};
 
-/// Serves the API on the Unix socket and on TCP, as far as it is wanted.
-pub(super) fn serve(
-    config: &Config,
-    control: Control,
-    access: Arc<Access>,
-    certificates: Option<Arc<Certificates>>,
-    helpers: &mut Vec<JoinHandle<()>>,
-) -> anyhow::Result<Option<Server>> {
-    let api = Api::new(control.clone(), Arc::clone(&access));
-    if let Some(socket) = config.api.socket.clone() {
-        let api = api.clone();
-        helpers.push(tokio::spawn(async move { api.run(&socket).await }));
-    }
-    if config.http.listen.is_empty() {
-        return Ok(None);
-    }
-    let site = Site {
-        access,
-        records: control.records().clone(),
-        engine: control.engine().clone(),
-        store: control.store().clone(),
-        pages: Pages { login: console::login, instead: console::instead },
-        build: Box::new(move |login| {
-            let pages = login.merge(console::router(control.clone()));
-            console::framed(api::router(api, pages), control)
-        }),
-    };
-    Server::start(site, config.http.clone(), certificates).map(Some)
+/// Everything, ready to run.
+pub(super) struct Served {
+    common: Common,
+    engine_task: EngineTask,
+    inputs: Inputs,
+    session: Session,
+    server: Option<Server>,
 }
 
-/// Access to the API and the console, and the limit of connections.
-pub(super) fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
-    let room = Room::within(raise_descriptors());
-    let tokens = (saved.tokens.clone(), saved.retired.clone());
-    Access::new(&config.http, tokens, links, clock.clone(), room)
+impl Wired {
+    /// Starts the API on the Unix socket, and with the console on TCP, as far as it is wanted.
+    ///
+    /// # Errors
+    /// When an address of `[http] listen` cannot be had.
+    pub(super) fn serve(self) -> anyhow::Result<Served> {
+        let Self { mut common, engine_task, inputs, session, engine, settings, fleet, notified } =
+            self;
+        let credentials = common.credentials.clone();
+        let control = Control::new(Parts {
+            engine,
+            settings,
+            store: common.store.clone(),
+            records: common.records.clone(),
+            config: &common.config,
+            metrics: Arc::clone(&common.metrics),
+            lookups: common.lookups.clone(),
+            secrets: &common.secrets,
+            fleet,
+            notified,
+            examine: Arc::new(move |control| doctor::from_within(control, &credentials)),
+        });
+        let server = common.start(control)?;
+        Ok(Served { common, engine_task, inputs, session, server })
+    }
 }
 
-/// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear
-/// that was to be encrypted.
-pub(super) fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
-    let files = config.http.tls.as_ref().filter(|_| !config.http.listen.is_empty());
-    let read = files.map(Certificates::read).transpose().context("cannot serve TLS ([http])")?;
-    Ok(read.map(Arc::new))
+impl Served {
+    /// Judges events until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) -> Ended {
+        let Self { common, engine_task, inputs, session, server } = self;
+        let (totals, end) = engine_task.run(inputs, stop).await;
+        Ended { common, session, server, totals, end }
+    }
+}
+
+impl Common {
+    fn start(&mut self, control: Control) -> anyhow::Result<Option<Server>> {
+        let api = Api::new(control.clone(), Arc::clone(&self.access));
+        if let Some(socket) = self.config.api.socket.clone() {
+            let api = api.clone();
+            self.helpers.push(tokio::spawn(async move { api.run(&socket).await }));
+        }
+        if self.config.http.listen.is_empty() {
+            return Ok(None);
+        }
+        let site = Site {
+            access: Arc::clone(&self.access),
+            records: self.records.clone(),
+            engine: control.engine().clone(),
+            store: self.store.clone(),
+            pages: Pages { login: console::login, instead: console::instead },
+            build: Box::new(move |login| {
+                let pages = login.merge(console::router(control.clone()));
+                console::framed(api::router(api, pages), control)
+            }),
+        };
+        Server::start(site, self.config.http.clone(), self.certificates.clone()).map(Some)
+    }
 }

@@ -12,7 +12,7 @@ use sipward_server::http::Access;
 use sipward_store::{Entry, Notice, Saved, Store};
 
 /// Whom the store's notices concern.
-pub(super) struct Told {
+pub(super) struct StoreListener {
     pub(super) settings: Arc<Settings>,
     pub(super) access: Arc<Access>,
     pub(super) metrics: Arc<Metrics>,
@@ -27,8 +27,8 @@ pub(super) fn restore_alarms(metrics: &Metrics, saved: &Saved) {
 }
 
 /// Reports the notices of the store, and passes its late bans to the engine.
-pub(super) async fn hear_store(mut notices: mpsc::Receiver<Notice>, told: Told) {
-    let Told { settings, access, metrics, commands, records } = told;
+pub(super) async fn hear_store(mut notices: mpsc::Receiver<Notice>, listener: StoreListener) {
+    let StoreListener { settings, access, metrics, commands, records } = listener;
     while let Some(notice) = notices.recv().await {
         let record = match notice {
             Notice::Degraded { error } => Record::StoreDegraded { error },

@@ -2,55 +2,42 @@
 
 use std::sync::Arc;
 
-use sipward_esl::{Backoff, Notices, SessionConfig, SessionHandle};
+use sipward_esl::{Backoff, SessionConfig, SessionHandle};
 use sipward_route::Found;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::restore::Restored;
+use super::tasks::{StoreListener, hear_store, move_tokens};
+use super::{Common, fleet};
 use sipward_config::{Config, Credentials, Mode};
-use sipward_daemon::certificates::Certificates;
-use sipward_daemon::freeswitch_queries::{self, Answer, Asked, Query};
-use sipward_daemon::geo::Geo;
-use sipward_daemon::logging::LogControl;
-use sipward_daemon::names::Names;
+use sipward_daemon::fleet::FleetHandle;
+use sipward_daemon::freeswitch_queries::{self, Asked};
 use sipward_daemon::probe::{self, Probed};
 use sipward_daemon::{
-    Applied, Command, Current, Deps, EngineHandle, EngineTask, Kernel, Prober, Reload, Settings,
-    State, is_near, look_up_names, optional_events, read_geo, reload_on_hangup,
+    Applied, Command, Current, Deps, EngineHandle, EngineTask, Inputs, Prober, Settings,
+    expire_allowed, is_near, keep_counts, look_up_names, optional_events, read_geo,
+    reload_on_hangup,
 };
 use sipward_model::clock;
-use sipward_model::record::Record;
-use sipward_store::Store;
 
-/// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
+/// Commands that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const COMMANDS: usize = 16;
 
 /// Answers of FreeSWITCH that wait for the engine at most; a list of registrations is many.
 const ANSWERS: usize = 16;
 
-/// What is wired together.
-pub(super) struct Wiring<'a> {
-    pub(super) config: &'a Config,
-    pub(super) credentials: Credentials,
-    pub(super) kernel: &'a Kernel,
-    pub(super) store: &'a Store,
-    pub(super) records: &'a broadcast::Sender<Arc<Record>>,
-    pub(super) geo: &'a Arc<Geo>,
-    pub(super) certificates: Option<&'a Arc<Certificates>>,
-}
-
-/// What runs then, and the ways to it.
+/// The engine's task, ready to run, and every task around it.
 pub(super) struct Wired {
+    pub(super) common: Common,
+    pub(super) engine_task: EngineTask,
+    pub(super) inputs: Inputs,
     pub(super) session: Session,
-    pub(super) notices: Notices,
+    /// The way to the engine's task.
     pub(super) engine: EngineHandle,
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) commands_in: mpsc::Receiver<Command>,
-    pub(super) answers: mpsc::Receiver<Answer>,
-    pub(super) probed: mpsc::Receiver<Probed>,
     pub(super) settings: Arc<Settings>,
-    /// They are aborted at the end.
-    pub(super) helpers: Vec<JoinHandle<()>>,
+    pub(super) fleet: FleetHandle,
+    pub(super) notified: bool,
 }
 
 /// The connection to the Event Socket.
@@ -67,31 +54,38 @@ impl Session {
     }
 }
 
-impl Wiring<'_> {
+impl Restored {
     /// Starts the connection to FreeSWITCH and every task that the engine works with.
     ///
     /// # Errors
-    /// When the settings of the connection do not fit, or no handler of SIGHUP can be had.
-    pub(super) async fn start(
-        self,
-        engine_task: &mut EngineTask,
-        (state, reload, logs): (State, Reload, Option<LogControl>),
-        (names, questions): (Names, mpsc::Receiver<Query>),
-    ) -> anyhow::Result<Wired> {
-        let Self { config, credentials, kernel, store, records, geo, certificates } = self;
+    /// When the settings of the connection or of the fleet do not fit, or no handler of SIGHUP can be had.
+    pub(super) async fn wire(self) -> anyhow::Result<Wired> {
+        let Self {
+            mut common,
+            mut engine_task,
+            settings,
+            reload,
+            logs,
+            names,
+            questions,
+            reports,
+            notified,
+        } = self;
+        let Common { ref config, ref credentials, ref kernel, ref store, ref records, .. } = common;
         let (commands, commands_in) = mpsc::channel(COMMANDS);
         let (answers_out, answers) = mpsc::channel(ANSWERS);
         let (probed_out, probed) = mpsc::channel(ANSWERS);
         let near = is_near(&credentials.host, &kernel.found.host).await;
         let (task, handle, notices) =
-            sipward_esl::session(session_config(config, &credentials, near)?);
+            sipward_esl::session(session_config(config, credentials, near)?);
         let session = Session { handle: handle.clone(), task: tokio::spawn(task.run()) };
         let (asked, asked_in) = watch::channel(Asked::by(config));
         let (current, current_in) = watch::channel(Current::at_start(config));
         let in_force = Applied { generation: 0, answers: names.answers() };
         let (in_force_out, in_force) = watch::channel(in_force);
         let engine = EngineHandle::new(commands.clone());
-        let ways = Deps {
+        let geo = Arc::clone(&common.lookups.geo);
+        let deps = Deps {
             engine: engine.clone(),
             commands: commands.clone(),
             current,
@@ -101,33 +95,53 @@ impl Wiring<'_> {
             store: store.clone(),
             kernel: kernel.switch(),
             logs,
-            geo: Arc::clone(geo),
-            certificates: certificates.cloned(),
+            geo: Arc::clone(&geo),
+            certificates: common.certificates.clone(),
         };
-        let settings = Arc::new(Settings::new(ways, reload, state));
-        let directory = freeswitch_queries::Deps::new(
-            (handle, credentials, config.esl.connect_timeout),
-            (asked_in, questions),
-            (answers_out, kernel.ports.clone(), records.clone()),
-        );
-        let helpers = vec![
-            tokio::spawn(freeswitch_queries::run(directory)),
-            tokio::spawn(ask_profiles(engine_task, config, &kernel.found, probed_out)),
+        let settings = Arc::new(Settings::new(deps, reload, settings));
+        let queries = freeswitch_queries::Deps {
+            session: handle,
+            credentials: credentials.clone(),
+            connect_timeout: config.esl.connect_timeout,
+            asked: asked_in,
+            questions,
+            answers: answers_out,
+            ports: kernel.ports.clone(),
+            records: records.clone(),
+        };
+        common.helpers.extend([
+            tokio::spawn(freeswitch_queries::run(queries)),
+            tokio::spawn(ask_profiles(&mut engine_task, config, &kernel.found, probed_out)),
             tokio::spawn(look_up_names(names, current_in, in_force_out, commands.clone())),
             tokio::spawn(reload_on_hangup(Arc::clone(&settings))?),
-            tokio::spawn(read_geo(Arc::clone(geo), config.geo.clone(), records.clone())),
-        ];
-        Ok(Wired {
-            session,
-            notices,
-            engine,
-            commands,
-            commands_in,
-            answers,
-            probed,
-            settings,
-            helpers,
-        })
+            tokio::spawn(read_geo(geo, config.geo.clone(), records.clone())),
+        ]);
+        common.keep_up(&settings, commands);
+        let fleet = fleet::join(&mut common, &mut engine_task, &engine, &settings).await?;
+        let inputs = Inputs { notices, reports, commands: commands_in, answers, probed };
+        Ok(Wired { common, engine_task, inputs, session, engine, settings, fleet, notified })
+    }
+}
+
+impl Common {
+    /// Starts the tasks between the store, the counts, the tokens and the settings.
+    fn keep_up(&mut self, settings: &Arc<Settings>, commands: mpsc::Sender<Command>) {
+        let Self { store, metrics, clock, records, access, .. } = self;
+        self.helpers.extend([
+            tokio::spawn(keep_counts(store.clone(), Arc::clone(metrics), clock.clone())),
+            tokio::spawn(expire_allowed(Arc::clone(settings))),
+            tokio::spawn(move_tokens(records, access, store, clock)),
+        ]);
+        if let Some(notices) = store.take_notices() {
+            let listener = StoreListener {
+                settings: Arc::clone(settings),
+                access: Arc::clone(access),
+                metrics: Arc::clone(metrics),
+                commands,
+                records: records.clone(),
+            };
+            self.helpers.push(tokio::spawn(hear_store(notices, listener)));
+        }
     }
 }
 
