@@ -21,6 +21,7 @@ use super::language::{en, t, tn};
 use super::paging::{self, ROWS, here, pages};
 use super::undo;
 use sipward_daemon::control::{Control, ControlError};
+use sipward_model::text::api_name;
 use sipward_model::wire::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net, NewBan,
     Refusal, Status,
@@ -95,7 +96,7 @@ pub(super) async fn ban(
     let made = async {
         let order = order(&fields, &frame.viewer)?;
         let net = order.net;
-        if fields.text("sure") != Some(&labels::key(&net)) {
+        if fields.text("sure") != Some(&api_name(&net)) {
             let healthy = control.healthy(net.0).await?;
             // A ban of this host itself is refused, which a confirmation would not change.
             if !healthy.hosts.is_empty() && !healthy.covers_this_host() {
@@ -104,7 +105,7 @@ pub(super) async fn ban(
         }
         let (_, undo) = control.ban_with_undo(order).await?;
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("q", &labels::key(&net));
+        query.append_pair("q", &api_name(&net));
         let list = format!("/bans?{}", query.finish());
         let mut said = form_urlencoded::Serializer::new(String::new());
         said.append_pair("done", "banned");

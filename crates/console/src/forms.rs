@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::labels;
 use super::language::{t, tn};
+use sipward_model::text::api_name;
 use sipward_model::wire::Problem;
 
 /// A form as it was filled in, and what is wrong with it.
@@ -112,7 +113,7 @@ pub(super) fn options<T: serde::Serialize + Copy>(
     all: &[T],
     words: impl Fn(T) -> String,
 ) -> Vec<(String, String)> {
-    all.iter().map(|one| (labels::key(one), words(*one))).collect()
+    all.iter().map(|one| (api_name(one), words(*one))).collect()
 }
 
 /// A redirect after an action, so that a reload does not repeat it.

@@ -9,7 +9,7 @@ use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
 use super::language::{self, t, text, tn};
 use sipward_config::Mode;
-use sipward_model::text::{Plain, Time};
+use sipward_model::text::{Plain, Time, api_name};
 use sipward_model::wire::{
     BanOrigin, BanScope, BanState, By, Cause, Evidence, Healthy, HealthyHost, HealthyReason,
     Refusal, RemoteCause,
@@ -119,16 +119,7 @@ pub(super) fn bare_net(net: IpNet) -> Markup {
 
 /// The API's name of a value, with spaces.
 pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
-    }
-}
-
-/// The API's name of a value.
-pub(super) fn key(value: &impl Serialize) -> String {
-    word(value).replace(' ', "_")
+    api_name(value).replace('_', " ")
 }
 
 /// A value of a log line or of the policy.

@@ -34,17 +34,6 @@ pub struct Latest {
     pub attention: usize,
 }
 
-/// The weight of failures at which this source is banned; `None` where no rule bans it for failures.
-pub fn threshold(identity: Identity, policy: &Policy) -> Option<u32> {
-    match identity {
-        Identity::Stranger | Identity::Caller => Some(policy.max_failures),
-        Identity::Known | Identity::Trusted => {
-            Some(policy.healthy.known_max_failures.max(policy.max_failures))
-        }
-        Identity::Shared => None,
-    }
-}
-
 /// The sentence, without a full stop.
 pub fn verdict(facts: &Facts<'_>) -> String {
     let Facts { view, policy, latest, trunk, slowed } = facts;
@@ -64,9 +53,11 @@ pub fn verdict(facts: &Facts<'_>) -> String {
             policy.healthy.attention_max_failures
         );
     }
-    let of = match threshold(view.identity, policy) {
-        Some(most) => format!("{} of {most}", weight(view.score)),
-        None => failures(latest.failures.max(view.failures as usize)),
+    // A shared source is banned for its failures by no rule.
+    let of = if view.identity == Identity::Shared {
+        failures(latest.failures.max(view.failures as usize))
+    } else {
+        format!("{} of {}", weight(view.score), view.max_failures)
     };
     let (within, who) = (span(policy.window), identity(view.identity));
     format!("not banned: {of} within {within}: {who}{}{slowed}", not_counted(view))
@@ -92,8 +83,9 @@ fn banned(ban: &BanView<'_>) -> String {
 
 fn limited(rule: RuleName, rate: Option<f64>) -> String {
     let why = match rule {
-        RuleName::Scan => "by rule `scan`, because it sends many packets",
-        _ => "because it guesses passwords of other users",
+        RuleName::Scan => "by rule `scan`, because it sends many packets".to_owned(),
+        RuleName::Insider => "because it guesses passwords of other users".to_owned(),
+        other => format!("by rule `{}`", other.as_str()),
     };
     let rate = rate.map_or_else(String::new, |rate| format!(", now {rate:.1} a second"));
     format!("; limited to {SLOWED_PER_SECOND} packet a second {why}{rate}")
@@ -101,8 +93,7 @@ fn limited(rule: RuleName, rate: Option<f64>) -> String {
 
 /// The evidence at the decision of the ban: it remains when the failures have left the window.
 fn by_rule(evidence: &Evidence) -> String {
-    let rule = serde_json::to_value(evidence.rule).ok();
-    let rule = rule.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
+    let rule = evidence.rule.as_str();
     let who = match evidence.identity {
         Identity::Stranger => "",
         Identity::Caller => ", whose call was accepted",

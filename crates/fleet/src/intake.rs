@@ -125,7 +125,7 @@ impl Intake {
             Body::Known(..) => &self.known,
             // Read on request.
             Body::Node(_) => return,
-            _ => &self.main,
+            Body::Ban(..) | Body::Lift(..) | Body::Veto(..) | Body::Peer(..) => &self.main,
         };
         match lock(merge).take(&message, value, stamp) {
             Outcome::Newer(forgotten) => {

@@ -7,6 +7,7 @@
 //! | [`text`] | text from the network, bounded and escaped; times and spans as people read them |
 //! | [`clock`] | steady and wall time, steps of the system's clock |
 //! | [`expiring`] | a bounded map whose entries expire |
+//! | [`backoff`] | pauses between attempts that fail |
 //! | [`rights`] | capabilities, and which threads have them |
 //!
 //! It knows no task, no file, no socket and no HTTP: every other crate of the program may use it.
@@ -21,6 +22,7 @@
     reason = "a part of the program, not a library for others"
 )]
 
+pub mod backoff;
 pub mod clock;
 pub mod expiring;
 pub mod record;

@@ -28,6 +28,7 @@ use collect::Collector;
 pub use post::Mailer;
 use post::{Message, Post};
 use sipward_config::MailSettings;
+use sipward_model::backoff::Backoff;
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use text::MailText;
@@ -39,8 +40,10 @@ pub const NAME: &str = "mail";
 const ROOM: usize = 128;
 
 /// A mail server is down for minutes, or for a night: tried for about ten hours.
-const RETRY: Retry =
-    Retry { first: Duration::from_secs(10), longest: Duration::from_secs(1_800), attempts: 28 };
+const RETRY: Retry = Retry {
+    backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(1_800) },
+    attempts: 28,
+};
 
 /// Most whois queries for one digest: registries block clients with hundreds of queries.
 const ASKED: usize = 10;

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::DeliveryReporter;
+use sipward_model::backoff::Backoff;
 use sipward_model::clock;
 
 /// Messages that wait, oldest first.
@@ -33,10 +34,7 @@ pub enum Failure {
 /// When to try again.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// Pause after the first failure; each one after it is twice as long.
-    pub first: Duration,
-    /// Longest pause.
-    pub longest: Duration,
+    pub backoff: Backoff,
     /// Attempts before a message is given up.
     pub attempts: u32,
 }
@@ -44,9 +42,7 @@ pub struct Retry {
 impl Retry {
     /// Pause after the `failed`th attempt, with up to a quarter less, so that many do not return at once.
     fn pause(&self, failed: u32, random: &mut fastrand::Rng) -> Duration {
-        let doubled = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
-        let pause = self.first.saturating_mul(doubled).min(self.longest);
-        pause.mul_f64(1.0 - random.f64() / 4.0)
+        self.backoff.pause(failed).mul_f64(1.0 - random.f64() / 4.0)
     }
 }
 

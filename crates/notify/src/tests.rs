@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use sipward_model::backoff::Backoff;
 use sipward_model::record::Kind::{self, Delivered, DeliveryFailed};
 
 /// Longest wait for anything, on a busy machine too.
@@ -16,8 +17,10 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(waited.await.is_ok(), "waited {PATIENCE:?} for: {what}");
 }
 
-const RETRY: Retry =
-    Retry { first: Duration::from_secs(1), longest: Duration::from_secs(4), attempts: 5 };
+const RETRY: Retry = Retry {
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(4) },
+    attempts: 5,
+};
 
 #[allow(clippy::type_complexity, reason = "taken apart at once")]
 fn voice() -> (

@@ -22,6 +22,7 @@ use sipward_engine::Timestamp;
 use crate::{EventReceiver, Outbox, Retry, TEST_LIMIT};
 use post::Post;
 use sipward_config::{Secret, WebhookSettings, WebhookUrl};
+use sipward_model::backoff::Backoff;
 use sipward_model::clock::{self, Clock};
 use sipward_model::record::Kind;
 use sipward_model::text::Time;
@@ -31,8 +32,10 @@ use sipward_model::wire::Line;
 const ROOM: usize = 1_024;
 
 /// A receiver is restarted, or down for a while: tried for about half an hour. What waits behind is in order.
-const RETRY: Retry =
-    Retry { first: Duration::from_secs(1), longest: Duration::from_secs(300), attempts: 14 };
+const RETRY: Retry = Retry {
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+    attempts: 14,
+};
 
 /// The name of the event that a test posts.
 const TEST: &str = "test";

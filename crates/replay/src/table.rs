@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 use sipward_engine::{Cause, Evidence, Refusal};
 
-use self::cells::{count, row, rows, rule_name, short_time, shortened, some};
+use self::cells::{count, row, rows, short_time, shortened, some};
 use super::compare::{Both, Comparison};
 use super::report::{Banned, Healthy, Listed, Report, Shadow, Told};
 use super::tally::{Kind, Tally, Unread};
@@ -224,7 +224,7 @@ fn cause_row(
     length: &str,
 ) -> fmt::Result {
     let (rule, seen, who) = match cause.evidence() {
-        Some(evidence) => (rule_name(evidence.rule), seen(evidence), who(evidence)),
+        Some(evidence) => (evidence.rule.as_str().to_owned(), seen(evidence), who(evidence)),
         None => (String::new(), String::new(), String::new()),
     };
     row(f, &[&short_time(at), source, &rule, &seen, length, &who])
@@ -247,8 +247,8 @@ fn who(evidence: &Evidence) -> String {
 fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result {
     let (shadow, weak): (Vec<_>, Vec<_>) =
         shadowed.entries.iter().partition(|shadow| shadow.rule_in_shadow);
-    let mut rules: Vec<String> =
-        shadow.iter().filter_map(|shadow| Some(rule_name(shadow.cause.evidence()?.rule))).collect();
+    let mut rules: Vec<&str> =
+        shadow.iter().filter_map(|shadow| Some(shadow.cause.evidence()?.rule.as_str())).collect();
     rules.sort_unstable();
     rules.dedup();
     if let Some(example) = rules.first() {

@@ -18,7 +18,6 @@ use sipward_engine::Timestamp;
 use kept::Kept;
 use sipward_model::clock::{BOOT, stamp};
 use sipward_model::wire::Mode;
-use trouble::FIRST_PAUSE;
 
 /// How long entries gather, so that many share a commit. With the commit itself they are at most
 /// 100 ms behind.
@@ -47,8 +46,8 @@ pub(super) struct Writer {
     is_read: bool,
     /// Whether this run has written into the file: what it was before is reported.
     is_marked: bool,
-    /// How long it rests after the next failure.
-    pause: Duration,
+    /// Attempts in a row that failed.
+    failures: u32,
     /// When it tries again.
     try_at: Instant,
     /// When it looks after the file.
@@ -76,7 +75,7 @@ impl Writer {
             kept: Kept::default(),
             is_read: false,
             is_marked: false,
-            pause: FIRST_PAUSE,
+            failures: 0,
             try_at: now,
             look_at: now + LOOK_AFTER,
             used: None,

@@ -7,6 +7,7 @@ use super::super::forms;
 use super::super::frame::Frame;
 use super::super::labels;
 use super::super::language::{t, text};
+use sipward_model::text::api_name;
 use sipward_model::wire::Healthy;
 
 /// Fields of the form that the confirmation passes on.
@@ -38,7 +39,7 @@ pub(super) fn page(frame: &Frame, fields: &Fields, healthy: &Healthy) -> Markup 
                         input type="hidden" name=(name) value=(value);
                     }
                 }
-                input type="hidden" name="sure" value=(labels::key(&healthy.net));
+                input type="hidden" name="sure" value=(api_name(&healthy.net));
                 div.actions {
                     button.danger type="submit" { (t("Ban anyway")) }
                     a.button.quiet href=(forms::back(fields, "/bans")) { (t("Cancel")) }

@@ -14,6 +14,7 @@ use super::super::frame::Frame;
 use super::super::labels::{self, Shown, plain};
 use super::super::language::{self, en, t, tn};
 use sipward_daemon::control::Control;
+use sipward_model::text::api_name;
 use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
 use sipward_server::http::error::ApiError;
 
@@ -169,7 +170,7 @@ fn button(frame: &Frame, kind: AlarmKind, about: Option<&str>, text: &str) -> Ma
     html! {
         @if frame.viewer.may_write {
             form.inline method="post" action="/alarms/ack" {
-                input type="hidden" name="kind" value=(labels::key(&kind));
+                input type="hidden" name="kind" value=(api_name(&kind));
                 @if let Some(about) = about { input type="hidden" name="about" value=(about); }
                 button.quiet type="submit" { (text) }
             }

@@ -7,7 +7,7 @@ use sipward_engine::{Grade, Mode, RuleName};
 use super::super::forms::{Draft, Label};
 use super::super::labels::{self, Shown, plain};
 use super::super::language::{self, en, t, text};
-use sipward_model::text::{Span, read_span};
+use sipward_model::text::{Span, api_name, read_span};
 use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 
 /// The settings that rules have in common, and their labels.
@@ -172,10 +172,10 @@ fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts:
     let wrong = draft.wrong(key);
     let words: Vec<String> = match setting {
         "mode" if key == "rules.scan.mode" => {
-            [Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off].iter().map(labels::key).collect()
+            [Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off].iter().map(api_name).collect()
         }
-        "mode" => [Mode::Ban, Mode::Shadow, Mode::Off].iter().map(labels::key).collect(),
-        "min_grade" => Grade::ALL.iter().map(labels::key).collect(),
+        "mode" => [Mode::Ban, Mode::Shadow, Mode::Off].iter().map(api_name).collect(),
+        "min_grade" => Grade::ALL.iter().map(api_name).collect(),
         _ => Vec::new(),
     };
     html! {

@@ -7,7 +7,7 @@ use sipward_engine::{self as engine, BanView, Enforcement, Expiry, FlowView, Ori
 use super::error::refusal;
 use crate::{Failure, KernelSide, Note};
 use sipward_model::clock::Clock;
-use sipward_model::text::Time;
+use sipward_model::text::{Time, api_name};
 use sipward_model::wire::{
     Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
     HistoryEntry, HistoryKind, NotMadeBecause, RemoteCause, StoreHealth, StoreState,
@@ -216,7 +216,7 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
             ..blank
         },
         What::Unban { reason } => {
-            HistoryEntry { event: HistoryKind::Unban, reason: word(reason), ..blank }
+            HistoryEntry { event: HistoryKind::Unban, reason: Some(api_name(&reason)), ..blank }
         }
         What::FlowDenied { flow, until: end, cause: why } => HistoryEntry {
             event: HistoryKind::FlowDenied,
@@ -228,7 +228,7 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
         What::FlowAllowed { flow, reason } => HistoryEntry {
             event: HistoryKind::FlowAllowed,
             flow: Some(flow),
-            reason: word(reason),
+            reason: Some(api_name(&reason)),
             ..blank
         },
         What::Refused { refusal: why_not, cause: why } => HistoryEntry {
@@ -264,9 +264,4 @@ pub(super) fn engine_scope(scope: BanScope) -> engine::Scope {
         BanScope::Host => engine::Scope::Host,
         BanScope::Sip => engine::Scope::Sip,
     }
-}
-
-/// The name that serde has for a value.
-fn word(value: impl serde::Serialize) -> Option<String> {
-    serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned()))
 }

@@ -53,7 +53,6 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
         trunk: task.protected().gateways_at(address),
         slowed: slowed.as_ref().map(|slowed| (slowed.rule, slowed.packets_per_second)),
     });
-    let threshold = explain::threshold(view.identity, engine.policy());
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
     SourceReport {
@@ -63,7 +62,7 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
         identity: view.identity,
         failures: view.failures,
         score: view.score,
-        max_failures: threshold.unwrap_or(view.max_failures),
+        max_failures: view.max_failures,
         window_seconds: engine.policy().window.as_secs_f64(),
         grade: view.grade,
         unproven: view.unproven,

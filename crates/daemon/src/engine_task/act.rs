@@ -93,8 +93,9 @@ impl EngineTask {
     /// Slows a host down, as the engine decided.
     fn slow(&mut self, source: IpAddr, until: Timestamp, cause: Arc<Cause>) {
         let times = (self.clock.steady(), until);
-        let scan = cause.evidence().filter(|evidence| evidence.rule == RuleName::Scan);
-        let rule = scan.map_or(RuleName::Insider, |evidence| evidence.rule);
+        let evidence = cause.evidence();
+        let rule = evidence.map_or(RuleName::Insider, |evidence| evidence.rule);
+        let scan = evidence.filter(|evidence| evidence.rule == RuleName::Scan);
         let time = self.clock.until_steady(until);
         let shielding = self.shielding.as_mut();
         let host = shielding.map(|shielding| shielding.slow((source, rule), time, times));

@@ -57,21 +57,18 @@ fn a_scanner_is_named_with_its_rate() {
 
 #[test]
 fn the_threshold_is_that_of_the_identity() {
-    let of = |identity| said(&SourceView { identity, failures: 9, score: 9.0, ..view() }, 9, 0);
-    assert_eq!(of(Identity::Stranger), "not banned: 9 of 5 within 10m: stranger");
+    let of = |identity, max_failures| {
+        said(&SourceView { identity, max_failures, failures: 9, score: 9.0, ..view() }, 9, 0)
+    };
+    assert_eq!(of(Identity::Stranger, 5), "not banned: 9 of 5 within 10m: stranger");
     assert_eq!(
-        of(Identity::Known),
+        of(Identity::Known, 20),
         "not banned: 9 of 20 within 10m: known phone; forgeable failures do not count"
     );
-    assert!(of(Identity::Trusted).starts_with("not banned: 9 of 20 within 10m: trusted phone"));
-    assert!(of(Identity::Shared).starts_with("not banned: 9 failures within 10m: proxy or NAT"));
-}
-
-#[test]
-fn a_known_source_has_never_a_lower_threshold_than_a_stranger() {
-    let policy = Policy { max_failures: 50, ..Policy::default() };
-    assert_eq!(threshold(Identity::Known, &policy), Some(50));
-    assert_eq!(threshold(Identity::Stranger, &policy), Some(50));
+    assert!(of(Identity::Trusted, 20).starts_with("not banned: 9 of 20 within 10m: trusted phone"));
+    assert!(
+        of(Identity::Shared, 20).starts_with("not banned: 9 failures within 10m: proxy or NAT")
+    );
 }
 
 #[test]

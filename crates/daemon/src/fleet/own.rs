@@ -13,6 +13,7 @@ use super::words;
 use crate::engine_task::{EngineTask, PublishedBan};
 use sipward_config::Secret;
 use sipward_model::clock::Clock;
+use sipward_model::text::api_name;
 
 /// Networks that this node vetoes: those of trunks, proxies, access lists and `allow`, in this order.
 const MAX_VETOES: usize = 2_048;
@@ -70,7 +71,7 @@ impl Said {
 pub(super) fn vetoes(task: &EngineTask) -> Vec<(IpNet, String)> {
     let nets = task.protected().exempt_nets();
     let vetoed = nets.filter(|(class, net)| words::is_vetoed(*class, net));
-    vetoed.take(MAX_VETOES).map(|(class, net)| (net, words::class_word(class))).collect()
+    vetoed.take(MAX_VETOES).map(|(class, net)| (net, api_name(&class))).collect()
 }
 
 pub(super) fn own_veto(net: IpNet, class: &str) -> Own {

@@ -146,11 +146,3 @@ pub(super) fn is_vetoed(class: Exemption, net: &IpNet) -> bool {
     };
     is_shared && net.prefix_len() >= widest
 }
-
-/// The word of a class.
-pub(super) fn class_word(class: Exemption) -> String {
-    serde_json::to_value(class)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}

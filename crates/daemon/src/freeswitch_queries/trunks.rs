@@ -10,13 +10,14 @@ use crate::dns::Located;
 use sipward_ingest::freeswitch::gateways::{Gateways, MAX_GATEWAYS};
 use sipward_ingest::freeswitch::sofia_conf::SofiaConf;
 use sipward_ingest::freeswitch::uri::{Host, Target};
+use sipward_model::backoff::Backoff;
 
 /// Gateways named for one address at most: a carrier may have hundreds there.
 const NAMED: usize = 3;
 
-/// Pause before a name without a complete answer is queried again. Doubles up to the second value.
-const RETRY: Duration = Duration::from_secs(5);
-const MAX_RETRY: Duration = Duration::from_secs(300);
+/// Before a name without a complete answer is queried again.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
 
 /// All gateways.
 #[derive(Debug, Default)]
@@ -179,9 +180,8 @@ impl Trunks {
                 None
             }
         };
-        let wait = RETRY.saturating_mul(1 << name.failures.min(6)).min(MAX_RETRY);
         name.failures = name.failures.saturating_add(1);
-        let retry = now + wait;
+        let retry = now + BACKOFF.pause(name.failures);
         name.due = Some(again.map_or(retry, |again| again.min(retry)));
     }
 

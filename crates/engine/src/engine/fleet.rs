@@ -383,7 +383,21 @@ impl Engine {
             Some(Refusal::Exempt { .. } | Refusal::Known { .. }) => UnblockReason::Exempted,
             Some(Refusal::Lifted { .. }) => UnblockReason::Manual,
             Some(Refusal::Covered { .. }) => UnblockReason::Superseded,
-            _ => UnblockReason::Withdrawn,
+            // A peer's ban no longer has what it needs.
+            None
+            | Some(
+                Refusal::Shared
+                | Refusal::LinkLocal
+                | Refusal::TooManyBans
+                | Refusal::ShareUsedUp
+                | Refusal::BannedLately
+                | Refusal::Registered
+                | Refusal::DeniedLately
+                | Refusal::NoQuorum
+                | Refusal::TooWide
+                | Refusal::PeerBudget
+                | Refusal::PeerShadowed,
+            ) => UnblockReason::Withdrawn,
         };
         self.bans.remove(&net);
         actions.push(Action::Unblock { net, reason });

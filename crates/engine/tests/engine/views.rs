@@ -149,3 +149,13 @@ fn the_bans_around_and_inside_a_network_are_told() {
     assert!(world.engine.ban(net("203.0.113.0/24")).is_some());
     assert!(world.engine.ban(net("203.0.113.0/25")).is_none());
 }
+
+#[test]
+fn a_known_source_has_never_a_lower_threshold_than_a_stranger() {
+    for (max_failures, known) in [(5, 20), (50, 50)] {
+        let mut world = world(max_failures);
+        world.register("192.0.2.7", "1000");
+        assert_eq!(world.engine.source(ip("192.0.2.7")).max_failures, known);
+        assert_eq!(world.engine.source(ip("192.0.2.8")).max_failures, max_failures);
+    }
+}

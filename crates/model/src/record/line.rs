@@ -8,13 +8,12 @@ mod time;
 use std::fmt;
 
 use ipnet::IpNet;
-use serde::Serialize;
 use sipward_engine::{
     Alarm, Cause, Details, Evidence, Judgement, Refusal, RemoteBan, Scope, ShadowedBecause,
 };
 
 use super::{Ban, FlowDenied, Record, Started};
-use crate::text::{Plain, Span, count};
+use crate::text::{Plain, Span, api_name, count};
 use crate::wire::Mode;
 
 impl fmt::Display for Record {
@@ -122,7 +121,7 @@ impl fmt::Display for Record {
 fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::Unban { net, reason, still_stopped_by } => {
-            write!(f, "unban {net} ({})", word(reason))?;
+            write!(f, "unban {net} ({})", api_name(reason))?;
             let still = still_stopped_by.as_deref().map(Plain);
             still.map_or(Ok(()), |by| write!(f, ", but is still blocked: {by}"))
         }
@@ -143,10 +142,10 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             f,
             "needs attention: user {} at {address} has the right password, but was refused ({})",
             Plain(user),
-            word(reason),
+            api_name(reason),
         ),
         Record::FlowAllowed { flow, reason, address: _ } => {
-            write!(f, "flow {flow} allowed ({})", word(reason))
+            write!(f, "flow {flow} allowed ({})", api_name(reason))
         }
         Record::Distrusted { address, until } => write!(
             f,
@@ -417,10 +416,10 @@ fn failure_line(f: &mut fmt::Formatter<'_>, j: &Judgement) -> fmt::Result {
         Plain(&j.user),
         Plain(&j.profile),
         Plain(&j.user_agent),
-        word(&j.grade),
+        api_name(&j.grade),
         j.failures,
     )?;
-    j.exempt.map_or(Ok(()), |class| write!(f, ", exempt ({})", word(&class)))
+    j.exempt.map_or(Ok(()), |class| write!(f, ", exempt ({})", api_name(&class)))
 }
 
 fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
@@ -451,7 +450,12 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
 fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result {
     let Evidence { rule, failures, window, grade, ban_count, details, .. } = evidence;
     let window = Span(window.as_secs_f64());
-    write!(f, ": {} {failures} within {window} ({}), ban {ban_count}", word(rule), word(grade))?;
+    write!(
+        f,
+        ": {} {failures} within {window} ({}), ban {ban_count}",
+        api_name(rule),
+        api_name(grade)
+    )?;
     let Some(details) = details else { return Ok(()) };
     let Details { users, profile: _, user_agent, reason } = &**details;
     if let Some(reason) = reason {
@@ -465,12 +469,12 @@ fn remote_part(f: &mut fmt::Formatter<'_>, ban: &RemoteBan) -> fmt::Result {
     let RemoteBan { peer, n: _, facts } = ban;
     write!(f, ": by node {peer}")?;
     match facts.rule {
-        Some(rule) => write!(f, ", {} {}", word(&rule), facts.failures)?,
+        Some(rule) => write!(f, ", {} {}", api_name(&rule), facts.failures)?,
         None if facts.by_hand => f.write_str(", by hand")?,
         None => {}
     }
     if let Some(grade) = facts.grade {
-        write!(f, " ({})", word(&grade))?;
+        write!(f, " ({})", api_name(&grade))?;
     }
     if facts.why.is_empty() { Ok(()) } else { write!(f, ", {}", Plain(&facts.why)) }
 }
@@ -478,7 +482,7 @@ fn remote_part(f: &mut fmt::Formatter<'_>, ban: &RemoteBan) -> fmt::Result {
 fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -> fmt::Result {
     write!(f, "not banned: {source}, ")?;
     match refusal {
-        Refusal::Exempt { class, net } => write!(f, "covered by {net} ({})", word(class)),
+        Refusal::Exempt { class, net } => write!(f, "covered by {net} ({})", api_name(class)),
         Refusal::LinkLocal => f.write_str("it would block neighbour discovery"),
         Refusal::Covered { net } => write!(f, "{net} is banned at least as long"),
         Refusal::Known { net } => write!(f, "{net} logged in lately"),
@@ -588,14 +592,5 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
             f,
             "FreeSWITCH is deaf: it answers no OPTIONS request after a burst of {burst} failures"
         ),
-    }
-}
-
-/// The API's name of a value.
-fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
     }
 }

@@ -19,8 +19,10 @@ use sipward_config::{
 };
 use sipward_model::record::Ban;
 
-const FAST: Retry =
-    Retry { first: Duration::from_millis(20), longest: Duration::from_millis(20), attempts: 4 };
+const FAST: Retry = Retry {
+    backoff: Backoff { first: Duration::from_millis(20), longest: Duration::from_millis(20) },
+    attempts: 4,
+};
 
 /// A mailer under test, writing to a sink.
 struct Mailing {

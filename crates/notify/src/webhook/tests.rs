@@ -13,8 +13,10 @@ use crate::{DeliveryStats, apart, tls};
 use receiver::{Answer, Posted, Receiver};
 use sipward_model::record::Record;
 
-const FAST: Retry =
-    Retry { first: Duration::from_millis(20), longest: Duration::from_millis(20), attempts: 5 };
+const FAST: Retry = Retry {
+    backoff: Backoff { first: Duration::from_millis(20), longest: Duration::from_millis(20) },
+    attempts: 5,
+};
 
 /// A hook under test.
 struct Hooked {

@@ -1,13 +1,10 @@
 //! Parts of the tables: cells, shortened lists, texts.
 
-use std::fmt;
-
-use sipward_engine::RuleName;
-
 use super::COLUMNS;
 use crate::report::Listed;
 use sipward_model::text::Time;
 pub(super) use sipward_model::text::count;
+use std::fmt;
 
 /// One row of six cells; the first five have their widths, a longer one pushes the rest to a line of its
 /// own. The last one gets what is left.
@@ -65,14 +62,6 @@ pub(super) fn short_time(time: Time) -> String {
     let date = text.get(5..10).unwrap_or_default();
     let clock = text.get(11..19).unwrap_or_default();
     format!("{date} {clock}")
-}
-
-/// The name of a rule in the settings and the API.
-pub(super) fn rule_name(rule: RuleName) -> String {
-    match serde_json::to_value(rule) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(_) | Err(_) => String::new(),
-    }
 }
 
 /// At most `columns` characters, the end of a longer text replaced by dots.

@@ -1,7 +1,7 @@
 //! Values of the API as text, for cells of tables.
 
 use super::out;
-use sipward_model::text::Span;
+use sipward_model::text::{Span, api_name};
 use sipward_model::wire::{By, Cause, Evidence, RemoteCause};
 
 /// The reason, in short. Not escaped: for a cell of a table.
@@ -54,7 +54,7 @@ fn rule(evidence: &Evidence) -> String {
     text
 }
 
-/// Time that is left, in two units: `6days 23h`, `59m 58s`.
+/// Time that is left, in two units: `6d 23h`, `59m 58s`.
 pub(super) fn left(seconds: f64) -> String {
     let unit = match seconds {
         ..3_600.0 => 1.0,
@@ -64,13 +64,9 @@ pub(super) fn left(seconds: f64) -> String {
     Span((seconds / unit).ceil() * unit).to_string()
 }
 
-/// The API's name of a value of an enum.
+/// The API's name of a value, with spaces.
 pub(super) fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
-        Ok(other) => other.to_string(),
-        Err(_) => "?".to_owned(),
-    }
+    api_name(value).replace('_', " ")
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use super::super::health::{Notice, State};
 use super::super::inbox::Item;
 use super::Writer;
 use crate::Entry;
+use sipward_model::backoff::Backoff;
 use sipward_model::clock::stamp;
 use sipward_model::text::Time;
 
-/// Pause before it is tried again, after the first failure and at most.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Before the file is tried again.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
 
 /// Corrupt files put aside in one run at most: a disk that breaks each new file must not be filled
 /// with them.
@@ -89,8 +90,8 @@ impl Writer {
                 error.to_string()
             }
         };
-        self.try_at = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.try_at = Instant::now() + BACKOFF.pause(self.failures);
         self.tell_degraded(error);
         self.shared.status.progress().send_modify(|progress| progress.degraded = true);
     }
@@ -111,7 +112,7 @@ impl Writer {
 
     /// It works again.
     pub(super) fn recover(&mut self) {
-        self.pause = FIRST_PAUSE;
+        self.failures = 0;
         let was = std::mem::replace(&mut self.shared.status.word().state, State::Ok);
         if was != State::Ok {
             self.shared.status.progress().send_modify(|progress| progress.degraded = false);

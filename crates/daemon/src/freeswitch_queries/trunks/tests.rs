@@ -126,7 +126,7 @@ async fn a_gateway_that_cannot_be_found_is_told_once_and_once_that_it_is_found()
 
     server.put("nowhere.test", A, 60, &["192.0.2.1"]);
     listed(&mut trunks, &[("lost", "sip:nowhere.test")]);
-    look_up(&mut trunks, &server, now + MAX_RETRY).await;
+    look_up(&mut trunks, &server, now + BACKOFF.longest).await;
     let over = |gateway: &str| Change::Protected { gateway: gateway.to_owned() };
     assert_eq!(trunks.changes(), [over("lost"), over("odd")]);
     assert!(trunks.are_known());

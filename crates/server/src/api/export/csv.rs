@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use csv::{Terminator, WriterBuilder};
-use serde::Serialize;
 
-use sipward_model::text::Plain;
+use sipward_model::text::{Plain, api_name};
 use sipward_model::wire::Ban;
 
 /// The columns. Later versions append.
@@ -66,20 +65,20 @@ fn line(ban: &Ban) -> [Cow<'static, str>; HEAD.len()] {
         text(Some(ban.since.to_string())),
         text(ban.until.map(|until| until.to_string())),
         number(ban.remaining_seconds),
-        text(word(&ban.origin)),
-        text(word(&ban.state)),
+        text(Some(api_name(&ban.origin))),
+        text(Some(api_name(&ban.state))),
         said(ban.error.as_ref()),
-        text(word(&ban.cause.by)),
+        text(Some(api_name(&ban.cause.by))),
         text(ban.cause.split_of.map(|net| net.to_string())),
         said(ban.cause.comment.as_ref()),
-        text(evidence.and_then(|seen| word(&seen.rule))),
+        text(evidence.map(|seen| api_name(&seen.rule))),
         text(evidence.map(|seen| seen.address.to_string())),
-        text(evidence.and_then(|seen| word(&seen.identity))),
+        text(evidence.map(|seen| api_name(&seen.identity))),
         count(evidence.map(|seen| seen.failures)),
         number(evidence.map(|seen| seen.score)),
         count(evidence.map(|seen| seen.max_failures)),
         number(evidence.map(|seen| seen.window_seconds)),
-        text(evidence.and_then(|seen| word(&seen.grade))),
+        text(evidence.map(|seen| api_name(&seen.grade))),
         count(evidence.map(|seen| seen.ban_count)),
         text(evidence.map(|seen| defused(&seen.users.join(" ")))),
         said(evidence.and_then(|seen| seen.profile.as_ref())),
@@ -96,8 +95,4 @@ fn defused(text: &str) -> String {
     let plain = Plain(text).to_string();
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if risky { format!("'{plain}") } else { plain }
-}
-
-fn word(value: &impl Serialize) -> Option<String> {
-    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
 }
