@@ -182,7 +182,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_se
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "status" -d 'Show the link to the other nodes, and what each of them says'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "why" -d 'Show what the nodes say of an address or a network, and what became of it here'
-complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "distrust" -d 'Tell all nodes what a node\'s word counts from now on; needs an operator\'s credential'
+complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "distrust" -d 'Set how far all nodes trust a node; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "init" -d 'Make the streams on the NATS servers; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and not __fish_seen_subcommand_from status why distrust init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from status" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -201,7 +201,7 @@ never\t'Never'"
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from why" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from why" -l utc -d 'Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from why" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l weight -d 'What its word weighs for `fleet.quorum`, 0 to 16' -r
+complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l weight -d 'How much its bans count towards `fleet.quorum`, 0 to 16' -r
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -s c -l config -d 'Configuration file with the servers of `[fleet]`; without it, /etc/sipward/sipward.toml' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l server -d 'Servers instead of those of the file: `nats://HOST:4222` or `tls://HOST:4222`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l as -d 'The operator\'s name: 1 to 32 of a-z, 0-9 and `-`' -r
@@ -213,7 +213,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_s
 always\t'Also into a pipe or a file'
 never\t'Never'"
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l shadow -d 'Only list its bans and make none; its exemptions and known phones still protect'
-complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l accept -d 'Believe it again'
+complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l accept -d 'Trust it again'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -l utc -d 'Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from distrust" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from init" -l replicas -d 'Servers that keep a copy: 1, 3 or 5' -r
@@ -232,7 +232,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_s
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the link to the other nodes, and what each of them says'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "why" -d 'Show what the nodes say of an address or a network, and what became of it here'
-complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "distrust" -d 'Tell all nodes what a node\'s word counts from now on; needs an operator\'s credential'
+complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "distrust" -d 'Set how far all nodes trust a node; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make the streams on the NATS servers; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand fleet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy' -r
@@ -605,7 +605,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l color -d 'When to colour text. `auto`: on a terminal, unless `NO_COLOR` is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into a pipe or a file'
 never\t'Never'"
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l permanent -d 'Until somebody lifts it'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l permanent -d 'Permanent: no end'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l allow -d 'Put them on the allow list instead; DNS names may be among them'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l utc -d 'Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe'
@@ -673,7 +673,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_see
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush setup status bans flows fleet ban unban why whois allow history stats tail mode policy token watch reload doctor notify support import record replay completions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from fleet" -f -a "status" -d 'Show the link to the other nodes, and what each of them says'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from fleet" -f -a "why" -d 'Show what the nodes say of an address or a network, and what became of it here'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from fleet" -f -a "distrust" -d 'Tell all nodes what a node\'s word counts from now on; needs an operator\'s credential'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from fleet" -f -a "distrust" -d 'Set how far all nodes trust a node; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from fleet" -f -a "init" -d 'Make the streams on the NATS servers; needs an operator\'s credential'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "add" -d 'Never ban addresses, networks or DNS names again, and lift the bans that cover them'

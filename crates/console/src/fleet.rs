@@ -79,13 +79,13 @@ fn way(link: &FleetLink) -> Markup {
 
 fn nodes(frame: &Frame, nodes: &[FleetNode]) -> Markup {
     if nodes.is_empty() {
-        return html! { p.empty { (t("No node was heard of yet.")) } };
+        return html! { p.empty { (t("No other node seen yet.")) } };
     }
     html! {
         table.rows.wide {
             caption.hidden { (t("Nodes")) }
             thead { tr {
-                th scope="col" { (t("Node")) } th scope="col" { (t("Word")) } th scope="col" { (t("Seen")) }
+                th scope="col" { (t("Node")) } th scope="col" { (t("Trust")) } th scope="col" { (t("Seen")) }
                 th scope="col" { (t("Mode")) } th.num scope="col" { (t("Bans")) } th.num scope="col" { (t("Taken")) }
                 th.num scope="col" { (t("Refused")) } th.num scope="col" { (t("Behind")) } th.num scope="col" { (t("Clock")) }
                 th scope="col" { (t("Version")) }
@@ -99,7 +99,7 @@ fn row(frame: &Frame, node: &FleetNode) -> Markup {
     html! {
         tr data-key=(node.node) {
             th scope="row" { span.mono { (node.node) } }
-            td data-label=(t("Word")) {
+            td data-label=(t("Trust")) {
                 @match node.standing {
                     NodeStanding::Accept if node.own => span.pill { (t("this node")) },
                     NodeStanding::Accept => span.pill.good { (t("accepted")) },

@@ -33,10 +33,13 @@
 //! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon, map of the world |
 //! | `chart`, `insights`, `map` | parts of the overview: over time; countries and networks, as tables and as a map |
+//! | `flood`, `mode` | what a page says about a flood and about the mode in force |
+//! | `context` | what every page is rendered with |
 //! | others | one page each |
 //!
 //! Pages use [`sipward_daemon::control`] like the API, so they refuse the same requests with the same texts. Text from
-//! the network is escaped twice: control characters by `labels`, markup by the templates.
+//! the network is escaped twice: control characters by `labels`, markup by the templates. The console calls no handler of
+//! the API, and knows neither the store nor the kernel.
 
 #![allow(
     missing_docs,

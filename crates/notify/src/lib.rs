@@ -9,8 +9,12 @@
 //! | `receiver` | a listener of records that says what it missed |
 //! | `outbox` | a bounded queue, and the loop that empties it with retries |
 //! | `delivery` | what was delivered and what was lost, for the log and the metrics |
+//! | `mail`, `whois` | mail: what is gathered into one, its text, the look-up of an attacker's network |
+//! | `webhook` | signed requests, in order |
 //! | `trial` | tests of mail and webhooks |
 //! | `tls` | TLS as a client |
+//!
+//! It knows no task of the engine, no store and no HTTP server.
 
 #![allow(
     missing_docs,

@@ -19,9 +19,12 @@
 //! | [`report`] | the outcome as data; the JSON form is what serde makes of it |
 //! | [`compare`] | what two policies do differently |
 //! | [`table`] | the outcome for people |
+//! | `recorder` | recordings: `sipward record` and the daemon's own |
+//! | `tally` | counts of what was read |
 //!
 //! Everything up to [`simulation`] is pure: bytes in, decisions out, no clock. Memory is bounded: files are
-//! read through constant buffers, lists are cut at a named length and counted to their end.
+//! read through constant buffers, lists are cut at a named length and counted to their end. It knows no kernel, no
+//! store and no running daemon.
 
 #![allow(
     missing_docs,

@@ -191,7 +191,7 @@ fn totals(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
 }
 
 fn heading(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    row(f, &["WHEN (UTC)", "SOURCE", "RULE", "SEEN", "FOR", "USERS"])
+    row(f, &["WHEN (UTC)", "NETWORK", "RULE", "SEEN", "FOR", "USERS"])
 }
 
 fn banned(f: &mut fmt::Formatter<'_>, ban: &Banned) -> fmt::Result {

@@ -15,12 +15,15 @@
 //! | `checkpointer` | another thread: the write-ahead log, soundness of the whole file |
 //! | `database` | the file: opened, checked, put aside |
 //! | `schema` | its tables |
-//! | `write`, `step`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
+//! | `write`, `step`, `load`, `prune` | rows: in, back, out again |
+//! | `column`, `key`, `kind`, `tally` | values as columns; networks as keys; kinds of events; counts over time |
 //!
 //! Nothing that goes wrong with the file stops a ban. A full disk, a locked file, a missing directory
 //! make the store *degraded*: entries wait in memory, what does not fit is counted, and when the file
 //! can be written again the bans that stand replace those that are stored. A corrupt file gets another
 //! name and is kept.
+//!
+//! It knows no task of the daemon, no kernel and no HTTP.
 
 #![allow(
     missing_docs,

@@ -10,7 +10,7 @@ use crate::{FleetSettings, FleetTls, MAX_FLEET_SERVERS};
 /// Longest address of a server.
 const MAX_SERVER: usize = 256;
 
-/// The site of operators, whose word counts everywhere: no node is part of it.
+/// The site of operators, which every node obeys: no node is part of it.
 const OPERATORS: &str = "ops";
 
 /// `[fleet]`.

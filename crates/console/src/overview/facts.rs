@@ -106,7 +106,7 @@ fn kernel(status: &Status) -> Markup {
 fn attack(status: &Status) -> Markup {
     let failed = &status.failed_now;
     let (class, word) = match (status.flood.state, failed.attackers) {
-        (FloodState::Quiet, 0) => ("good", t("nobody attacks")),
+        (FloodState::Quiet, 0) => ("good", t("no attack")),
         (FloodState::Quiet, _) => ("warn", t("under attack")),
         (flood, _) => flood::state(flood),
     };
@@ -196,7 +196,7 @@ mod tests {
     fn each_fact_has_a_colour_and_a_word() {
         let quiet = said(&status(), &[]);
         assert_eq!(quiet.matches("class=\"fact good\"").count(), 3, "{quiet}");
-        for word in ["drops what is banned", "nobody attacks", "no trouble"] {
+        for word in ["drops what is banned", "no attack", "no trouble"] {
             assert!(quiet.contains(word), "{word}: {quiet}");
         }
         let mut busy = status();

@@ -44,7 +44,7 @@ fn line(step: &StepTaken) -> Markup {
 fn words(step: FirstStep) -> (&'static str, &'static str, &'static str) {
     match step {
         FirstStep::Connected => (
-            t("FreeSWITCH is heard"),
+            t("FreeSWITCH is connected"),
             t("Check the password and the address of the Event Socket (ESL_PASSWORD, ESL_HOST)."),
             "/doctor",
         ),
@@ -63,7 +63,7 @@ fn words(step: FirstStep) -> (&'static str, &'static str, &'static str) {
             "/allow",
         ),
         FirstStep::Notified => (
-            t("Somebody is notified"),
+            t("Notifications are set up"),
             t("Set mail or a webhook in the configuration file, restart, and send a test."),
             "/notifications",
         ),

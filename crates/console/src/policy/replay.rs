@@ -53,7 +53,7 @@ fn body(replay: &PolicyReplay) -> Markup {
         }
         p.soft {
             (t(
-                "What cannot be known: failures of before that led to no ban are not kept, nor what a banned address \
+                "What cannot be known: earlier failures that led to no ban are not kept, nor what a banned address \
                  would have sent next. Log-ins, allow list and access lists are those of now. The rules calls, \
                  raw_address, challenges, flood, scan, report, log and login are judged by the evidence of their bans \
                  only."
@@ -73,7 +73,7 @@ fn by_evidence(replay: &PolicyReplay) -> Markup {
             @if replay.unsure > 0 {
                 " "
                 (t!(
-                    "Of {count} the evidence does not tell.",
+                    "For {count} the evidence is not sufficient.",
                     count = labels::number(replay.unsure),
                 ))
             }
@@ -211,7 +211,7 @@ mod tests {
             "90 failures since",
             "1970-01-01",
             "1 of 6 banned addresses would not",
-            "Of 1 the evidence does not tell",
+            "For 1 the evidence is not sufficient",
             "known host",
             "and more",
         ] {

@@ -235,7 +235,7 @@ fn fleet(fleet: &Fleet) -> Option<Check> {
     let shadowed = nodes.iter().filter(|node| node.standing != NodeStanding::Accept);
     let shadowed: Vec<&str> = shadowed.map(|node| node.node.as_str()).take(NAMED).collect();
     if !shadowed.is_empty() {
-        let found = format!("the word of {} does not count", shadowed.join(", "));
+        let found = format!("not trusted: {}", shadowed.join(", "));
         let advice = "`sipward fleet status` says why; an operator can accept a node again";
         return Some(Check::warn(NAME, found, advice));
     }

@@ -51,7 +51,7 @@ fn fleet(page: &mut Page, now: &Fleet) {
     let mut bans = page.family(MetricKind::Gauge, "sipward_fleet_bans", None, help);
     bans.sample(&[("of", "own")], now.counts.published);
     bans.sample(&[("of", "others")], now.counts.taken);
-    let help = "What the word of a node counts here: 0 accepted, 1 shadowed, 2 ignored.";
+    let help = "How far this node trusts a node: 0 accepted, 1 shadowed, 2 ignored.";
     let mut peers = page.family(MetricKind::Gauge, "sipward_fleet_peer_state", None, help);
     for node in now.nodes.iter().filter(|node| !node.own) {
         peers.sample(&[("node", &node.node)], node.standing as u8);

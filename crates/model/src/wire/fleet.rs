@@ -63,7 +63,7 @@ pub struct FleetNode {
     pub node: String,
     /// Whether it is this one.
     pub own: bool,
-    /// What its word counts here.
+    /// How far this node trusts it.
     pub standing: NodeStanding,
     /// Why it is shadowed.
     pub because: Option<String>,
@@ -80,7 +80,7 @@ pub struct FleetNode {
     pub seen: Option<Time>,
     /// Seconds that its clock is ahead of the servers'.
     pub clock_ahead_seconds: Option<f64>,
-    /// Messages of the stream that it has not read yet, by its own word.
+    /// Messages of the stream that it has not read yet, as it says itself.
     pub behind: Option<u64>,
     /// Its bans that stand.
     pub bans: u64,
@@ -90,7 +90,7 @@ pub struct FleetNode {
     pub refused: u64,
 }
 
-/// What the word of a node counts.
+/// How far a node is trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeStanding {
@@ -138,14 +138,14 @@ pub struct FleetAssertion {
     pub grade: Option<String>,
     /// Failures that it counted.
     pub failures: u32,
-    /// Its words.
+    /// Its text.
     pub why: String,
 }
 
 /// An operator's lift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FleetLift {
-    /// Until when no node's word counts for the network.
+    /// Until when bans of other nodes do not count for the network.
     #[schema(value_type = String, format = DateTime)]
     pub until: Time,
     /// Why.

@@ -57,7 +57,7 @@ pub struct PolicyReplay {
     pub banned: u64,
     /// Networks among them that would have been banned as well.
     pub banned_again: u64,
-    /// Networks of which the evidence does not tell.
+    /// Networks for which the evidence is not sufficient.
     pub unsure: u64,
     /// Networks that would not have been banned.
     pub not_banned_total: u64,

@@ -43,7 +43,7 @@ pub struct Series {
     #[schema(min_items = 30, max_items = 168)]
     pub buckets: Vec<Bucket>,
     /// Failures before this were not counted. Counts are stored for 31 days; while the daemon does not run, nothing
-    /// is counted. In the range `hour`, failures of before the start of the daemon are left out.
+    /// is counted. In the range `hour`, failures before the start of the daemon are left out.
     #[schema(value_type = String, format = DateTime)]
     pub failures_since: Time,
     /// Bans and unbans before this were not counted. Earlier than `failures_since` if the history has them.

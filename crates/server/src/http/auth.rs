@@ -45,7 +45,7 @@ pub(super) struct AuthLayer {
     pub(super) settings: Arc<HttpSettings>,
 }
 
-/// The longest lifetime of a token or link.
+/// How long the answer to a request may last: until its token is revoked or its session ends.
 struct SessionGuard {
     /// Cancelled when the token is revoked or the session closed.
     ended: CancellationToken,

@@ -10,7 +10,7 @@ use super::out::{self, Column, Table};
 use super::remote::{Exit, Remote};
 use crate::client::{NoQuery, segment};
 pub(super) use operator::Operator;
-use operator::Word;
+use operator::Trust;
 use sipward_model::text::{Plain, Thousands, count};
 use sipward_model::wire::{Fleet, FleetNode, FleetWhy, Net, NodeStanding};
 
@@ -36,10 +36,10 @@ enum What {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Tell all nodes what a node's word counts from now on; needs an operator's credential
+    /// Set how far all nodes trust a node; needs an operator's credential
     ///
-    /// Without a further option nothing that the node says counts any more: the bans that others made because of it
-    /// are lifted, and what it says later is left out.
+    /// Without a further option the node is ignored: bans that others made because of it are lifted, and its later
+    /// messages are dropped.
     Distrust {
         /// The node, as `SITE.NAME`.
         #[arg(value_name = "NODE")]
@@ -47,10 +47,10 @@ enum What {
         /// Only list its bans and make none; its exemptions and known phones still protect.
         #[arg(long, conflicts_with = "accept")]
         shadow: bool,
-        /// Believe it again.
+        /// Trust it again.
         #[arg(long)]
         accept: bool,
-        /// What its word weighs for `fleet.quorum`, 0 to 16.
+        /// How much its bans count towards `fleet.quorum`, 0 to 16.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=16))]
         weight: u32,
         /// Configuration file with the servers of `[fleet]`; without it, /etc/sipward/sipward.toml.
@@ -94,12 +94,12 @@ impl FleetCommand {
                 )
             }
             What::Distrust { node, shadow, accept, weight, config, operator } => {
-                let word = match (shadow, accept) {
-                    (true, _) => Word::Shadow,
-                    (_, true) => Word::Accept,
-                    _ => Word::Ignore,
+                let trust = match (shadow, accept) {
+                    (true, _) => Trust::Shadow,
+                    (_, true) => Trust::Accept,
+                    _ => Trust::Ignore,
                 };
-                operator.judge(config.as_deref(), node, (word, *weight))
+                operator.judge(config.as_deref(), node, (trust, *weight))
             }
             What::Init { replicas, max_mib, config, operator } => {
                 operator.init(config.as_deref(), (*replicas, *max_mib))
@@ -151,7 +151,7 @@ fn status(fleet: &Fleet, width: Option<usize>) -> String {
     }
     let mut table = Table::new([
         Column::kept("NODE"),
-        Column::kept("WORD"),
+        Column::kept("TRUST"),
         Column::extra("SEEN", 3),
         Column::extra("MODE", 4),
         Column::kept("BANS").numbers(),
@@ -211,7 +211,7 @@ fn explained(why: &FleetWhy, width: Option<usize>) -> String {
 
 fn row(node: &FleetNode) -> [String; 10] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let word = match node.standing {
+    let trust = match node.standing {
         NodeStanding::Accept if node.own => "this node",
         NodeStanding::Accept => "accepted",
         NodeStanding::Shadow => "shadowed",
@@ -219,7 +219,7 @@ fn row(node: &FleetNode) -> [String; 10] {
     };
     [
         node.node.clone(),
-        word.to_owned(),
+        trust.to_owned(),
         or_dash(node.seen.map(out::time)),
         or_dash(node.mode.clone()),
         Thousands(node.bans).to_string(),

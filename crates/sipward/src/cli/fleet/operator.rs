@@ -28,10 +28,10 @@ pub(in crate::cli) struct Operator {
     key: Option<PathBuf>,
 }
 
-/// What to make of a node's word.
+/// How far a node is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Word {
-    /// It counts.
+pub(in crate::cli) enum Trust {
+    /// Its bans count.
     Accept,
     /// Its bans are listed and not made.
     Shadow,
@@ -45,7 +45,7 @@ mod connected {
 
     use ipnet::IpNet;
 
-    use super::{Operator, Word};
+    use super::{Operator, Trust};
     use crate::cli::remote::Exit;
 
     impl Operator {
@@ -62,7 +62,7 @@ mod connected {
             &self,
             _: Option<&Path>,
             _: &str,
-            _: (Word, u32),
+            _: (Trust, u32),
         ) -> anyhow::Result<Exit> {
             self.with_fleet()
         }

@@ -38,7 +38,7 @@ pub(super) struct List {
     /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`, or for good on the allow list.
     #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "permanent")]
     length: Option<Duration>,
-    /// Until somebody lifts it.
+    /// Permanent: no end.
     #[arg(long, conflicts_with = "allow")]
     permanent: bool,
     /// Why, for anyone who reads it later.

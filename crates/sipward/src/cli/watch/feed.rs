@@ -17,7 +17,7 @@ const STATUS: Duration = Duration::from_secs(2);
 /// Pause before a daemon that went away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Bans and failures of before that are asked for at the start.
+/// Earlier bans and failures that are read at the start.
 const BEFORE: u16 = 200;
 
 /// One thing that is new.

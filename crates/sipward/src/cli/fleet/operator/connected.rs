@@ -8,7 +8,7 @@ use sipward_engine::LIFT_HOLD;
 use sipward_fleet::message::{Judgement, Lift, Mode};
 use sipward_fleet::{Initialized, OPERATORS, Operator as Connection, Peer, Settings, Size, Text};
 
-use super::{Operator, Word};
+use super::{Operator, Trust};
 use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::remote::{Exit, block_on};
@@ -72,14 +72,16 @@ impl Operator {
         &self,
         file: Option<&Path>,
         node: &str,
-        (mode, weight): (Word, u32),
+        (mode, weight): (Trust, u32),
     ) -> anyhow::Result<Exit> {
         let peer: Peer = node.parse().context("the node")?;
         anyhow::ensure!(!peer.is_operator(), "{node} is an operator, not a node");
         let (mode, done) = match mode {
-            Word::Accept => (Mode::Accept, "is accepted"),
-            Word::Shadow => (Mode::Shadow, "is in shadow: none of its bans is in force"),
-            Word::Ignore => (Mode::Ignore, "is distrusted: nothing it says counts"),
+            Trust::Accept => (Mode::Accept, "is accepted"),
+            Trust::Shadow => (Mode::Shadow, "is in shadow: none of its bans is in force"),
+            Trust::Ignore => {
+                (Mode::Ignore, "is ignored: its bans are lifted, its messages dropped")
+            }
         };
         let judgement = Judgement { mode, weight };
         self.with(file, "telling the nodes", async |fleet| {
