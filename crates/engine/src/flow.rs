@@ -87,7 +87,9 @@ impl FromStr for Flow {
         let source = net::canonical(source.parse().map_err(|_| FlowError)?);
         let named = |transport_: &Transport| transport.eq_ignore_ascii_case(transport_.as_str());
         let transport = Transport::ALL.into_iter().find(named).ok_or(FlowError)?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or(FlowError)?;
+        // `u16` would also read `+5060`.
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| *port > 0 && digits).ok_or(FlowError)?;
         Ok(Self { source, transport, port })
     }
 }
@@ -146,6 +148,7 @@ mod tests {
             "203.0.113.7",
             "203.0.113.7 udp",
             "203.0.113.7 udp 0",
+            "203.0.113.7 udp +5060",
             "203.0.113.7 udp 65536",
             "203.0.113.7 sctp 5060",
             "203.0.113.0/24 udp 5060",

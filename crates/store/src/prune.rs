@@ -27,6 +27,12 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
 /// Pairs of source and user kept: as many as the engine remembers.
 const MAX_SUCCESSES: i64 = 262_144;
 
+/// How long a denied flow counts against its address ([`sipward_engine::MAX_DENIED_PORTS`]).
+const FLOW_COUNTS_FOR: Duration = Duration::from_secs(3_600);
+
+/// Flows kept, with those that are allowed again: four times as many as are denied at once.
+const MAX_FLOWS: i64 = 262_144;
+
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pruned {
@@ -42,8 +48,9 @@ pub(super) fn slice(
 ) -> rusqlite::Result<Pruned> {
     let gone = [
         history(connection, settings, now)?,
-        oldest(connection, "offenders", "until", MAX_OFFENDERS, now)?,
-        oldest(connection, "successes", "at", MAX_SUCCESSES, now)?,
+        oldest(connection, &OFFENDERS, now)?,
+        oldest(connection, &SUCCESSES, now)?,
+        oldest(connection, &FLOWS, now)?,
         counts(connection, now)?,
     ];
     let shrunk = shrink(connection)?;
@@ -90,15 +97,46 @@ fn counts(connection: &Connection, now: Timestamp) -> rusqlite::Result<i64> {
     Ok(i64::try_from(gone).unwrap_or(i64::MAX))
 }
 
-/// Deletes the oldest rows of a small table: those too old, and those beyond `most`.
-fn oldest(
-    connection: &Connection,
-    table: &str,
-    time: &str,
+/// A table whose oldest rows leave.
+struct Aging {
+    table: &'static str,
+    /// The columns of its key.
+    key: &'static str,
+    /// The column with the time, which has an index.
+    time: &'static str,
+    /// How long a row is kept after that time, and how many rows.
+    age: Duration,
     most: i64,
-    now: Timestamp,
-) -> rusqlite::Result<i64> {
-    let cutoff = micros(now).saturating_sub(duration_micros(MAX_AGE));
+}
+
+const OFFENDERS: Aging = Aging {
+    table: "offenders",
+    key: "observed, source",
+    time: "until",
+    age: MAX_AGE,
+    most: MAX_OFFENDERS,
+};
+
+const SUCCESSES: Aging = Aging {
+    table: "successes",
+    key: "source, user",
+    time: "at",
+    age: MAX_AGE,
+    most: MAX_SUCCESSES,
+};
+
+const FLOWS: Aging = Aging {
+    table: "flows",
+    key: "observed, flow",
+    time: "since",
+    age: FLOW_COUNTS_FOR,
+    most: MAX_FLOWS,
+};
+
+/// Deletes the oldest rows of a table: those too old, and those beyond the most.
+fn oldest(connection: &Connection, aging: &Aging, now: Timestamp) -> rusqlite::Result<i64> {
+    let Aging { table, key, time, age, most } = *aging;
+    let cutoff = micros(now).saturating_sub(duration_micros(age));
     // The end of the newest `most`, if there are more.
     let beyond = format!("SELECT {time} FROM {table} ORDER BY {time} DESC LIMIT 1 OFFSET ?1");
     let beyond = connection
@@ -106,7 +144,6 @@ fn oldest(
         .query_row(params![most], |row| row.get::<_, i64>(0))
         .optional()?;
     let cutoff = beyond.map_or(cutoff, |beyond| beyond.max(cutoff));
-    let key = if table == "offenders" { "observed, source" } else { "source, user" };
     let delete = format!(
         "DELETE FROM {table} WHERE ({key}) IN
          (SELECT {key} FROM {table} WHERE {time} <= ?1 ORDER BY {time} LIMIT ?2)"
@@ -135,4 +172,30 @@ fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn duration_micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{VERSION, migrate};
+
+    #[test]
+    fn flows_that_no_longer_count_leave_in_slices() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, VERSION).unwrap();
+        let now = Timestamp::from_micros(1_795_000_000_000_000);
+        let hour_ago = micros(now.earlier(FLOW_COUNTS_FOR));
+        for n in 0..2 * SLICE {
+            let since = if n < SLICE + 10 { hour_ago - n } else { hour_ago + 1 + n };
+            let flow = format!("203.0.113.7 udp {n}");
+            let insert = "INSERT INTO flows VALUES (0, ?1, ?2, ?2, '{}')";
+            connection.execute(insert, params![flow, since]).unwrap();
+        }
+        let settings = StoreSettings::default();
+        assert_eq!(slice(&connection, &settings, now), Ok(Pruned::Part));
+        assert_eq!(slice(&connection, &settings, now), Ok(Pruned::All));
+        let left = "SELECT count(*) FROM flows";
+        let left: i64 = connection.query_row(left, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, SLICE - 10);
+    }
 }

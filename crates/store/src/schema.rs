@@ -115,6 +115,8 @@ CREATE TABLE alarms (
     times INTEGER NOT NULL,
     PRIMARY KEY (kind, about)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX flows_since ON flows (since);
 ",
 ];
 

@@ -1,7 +1,6 @@
 //! Entries become rows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -104,8 +103,9 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
     Ok(ended)
 }
 
-/// How long a denied flow counts against its address ([`sipward_engine::MAX_DENIED_PORTS`]).
-const FLOW_COUNTS_FOR: Duration = Duration::from_secs(3_600);
+/// Both find the row by its key: 65,536 flows may end at once.
+const FORGET_FLOW: &str = "DELETE FROM flows WHERE observed = ?1 AND flow = ?2";
+const END_FLOW: &str = "UPDATE flows SET until = since WHERE observed = ?1 AND flow = ?2";
 
 /// One row of the history.
 struct Happened<'a> {
@@ -264,19 +264,10 @@ impl Rows<'_> {
 
     /// A flow that is allowed again stays for the hour in which its port is not denied again, with its beginning as
     /// its end: the next start knows by that that its end was reported ([`SavedFlow::is_over`]). The one that made
-    /// room does not, so that the table is bounded.
+    /// room does not, so that the table is bounded; `prune` deletes the others.
     fn allow_flow(&self, flow: Flow, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
-        let no_longer_counts = at.earlier(FLOW_COUNTS_FOR);
-        let made_room = reason == UnblockReason::MadeRoom;
-        let text = flow.to_string();
-        self.run(
-            "DELETE FROM flows WHERE observed = ?1 AND (since <= ?2 OR (flow = ?3 AND ?4))",
-            params![self.observed, micros(no_longer_counts), text, made_room],
-        )?;
-        self.run(
-            "UPDATE flows SET until = since WHERE observed = ?1 AND flow = ?2",
-            params![self.observed, text],
-        )?;
+        let sql = if reason == UnblockReason::MadeRoom { FORGET_FLOW } else { END_FLOW };
+        self.run(sql, params![self.observed, flow.to_string()])?;
         let reason = json(&reason)?;
         self.history(&Happened {
             flow: Some(flow),
@@ -498,4 +489,29 @@ impl Rows<'_> {
 fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{VERSION, migrate};
+
+    /// How SQLite finds the rows of a statement.
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters = statement.parameter_count();
+        let nulls = std::iter::repeat_n(rusqlite::types::Null, parameters);
+        let rows = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get(3));
+        rows.unwrap().map(|row| row.unwrap()).collect::<Vec<String>>().join("; ")
+    }
+
+    #[test]
+    fn a_flow_that_ends_is_found_by_its_key() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, VERSION).unwrap();
+        for sql in [FORGET_FLOW, END_FLOW] {
+            let plan = plan(&connection, sql);
+            assert!(plan.contains("PRIMARY KEY (observed=? AND flow=?)"), "{plan}");
+        }
+    }
 }

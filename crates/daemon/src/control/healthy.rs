@@ -46,5 +46,5 @@ fn is_known(task: &EngineTask, net: &IpNet) -> bool {
     }
     let exempt: std::collections::HashSet<IpNet> =
         task.protected().entries().map(|entry| entry.net).collect();
-    task.engine().spared().any(|known| net.contains(&known) && !exempt.contains(&known))
+    task.engine().known_hosts().any(|known| net.contains(&known) && !exempt.contains(&known))
 }

@@ -9,10 +9,15 @@ impl Engine {
     /// registrations that stand, then those who logged in lately, then those that peers know. Some come twice, some lie inside
     /// others; there may be some hundred thousand.
     pub fn spared(&self) -> impl Iterator<Item = IpNet> {
-        let known = self.known_sources().map(|key| IpNet::from(key.addr()));
+        self.exemptions.iter().chain(self.known_hosts())
+    }
+
+    /// [`Engine::spared`] without the exempt: hosts with registrations, those who logged in lately, those that peers
+    /// know.
+    pub fn known_hosts(&self) -> impl Iterator<Item = IpNet> {
         let fleet = self.fleet.as_deref();
         let elsewhere = fleet.into_iter().flat_map(|fleet| fleet.known.hosts(self.fresh(fleet)));
-        self.exemptions.iter().chain(known).chain(elsewhere.map(|key| IpNet::from(key.addr())))
+        self.known_sources().chain(elsewhere).map(|key| IpNet::from(key.addr()))
     }
 
     /// A number that is another one whenever [`Engine::spared`] gives others. It takes up to a minute to notice that

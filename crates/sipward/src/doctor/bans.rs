@@ -170,7 +170,7 @@ fn sip_bans<T: Display>(count: usize, difference: &Difference<T>) -> Check {
             missing.len(),
             named(missing)
         );
-        let advice = "`sipward bans --scope sip --state failed` shows why; they need the gate";
+        let advice = "`sipward bans --scope sip` shows why; they need the gate";
         return Check::fail(SIP_BANS, text, advice);
     }
     if !stray.is_empty() {

@@ -22,8 +22,8 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
     let jails: Vec<String> =
         takeover.jails.iter().map(|jail| Plain(&jail.name).to_string()).collect();
     match jails.as_slice() {
-        [] => writeln!(out, "# Taken over from fail2ban.")?,
-        _ => writeln!(out, "# Taken over from fail2ban: jail {}.", jails.join(", "))?,
+        [] => writeln!(out, "# Imported from fail2ban.")?,
+        _ => writeln!(out, "# Imported from fail2ban: jail {}.", jails.join(", "))?,
     }
     for note in &takeover.notes {
         writeln!(out, "# Note: {}", Plain(note))?;

@@ -8,7 +8,7 @@ use sipward_model::text::{Plain, api_name};
 use sipward_model::wire::Ban;
 
 /// The columns. Later versions append.
-const HEAD: [&str; 23] = [
+const HEAD: [&str; 24] = [
     "network",
     "since",
     "until",
@@ -32,6 +32,7 @@ const HEAD: [&str; 23] = [
     "profile",
     "user_agent",
     "report",
+    "scope",
 ];
 
 /// The names of the columns.
@@ -84,6 +85,7 @@ fn line(ban: &Ban) -> [Cow<'static, str>; HEAD.len()] {
         said(evidence.and_then(|seen| seen.profile.as_ref())),
         said(evidence.and_then(|seen| seen.user_agent.as_ref())),
         said(evidence.and_then(|seen| seen.report.as_ref())),
+        text(Some(api_name(&ban.scope))),
     ]
 }
 

@@ -91,3 +91,10 @@ fn parts_of_a_json_list_make_one() {
     let bans: Vec<Ban> = serde_json::from_slice(&parts.concat()).unwrap();
     assert_eq!(bans.len(), 3);
 }
+
+#[test]
+fn a_ban_shows_its_scope() {
+    let host = ban("x", &[]);
+    assert_eq!(cell(&host, "scope"), "host");
+    assert_eq!(cell(&Ban { scope: BanScope::Sip, ..host }, "scope"), "sip");
+}

@@ -58,7 +58,8 @@ pub(super) struct Applied {
 
 impl Applied {
     pub(super) fn to_text(&self) -> String {
-        let policy = if self.policy { "the policy is changed" } else { "the policy is as it was" };
+        let policy =
+            if self.policy { "the policy was changed" } else { "the policy was not changed" };
         let first = format!("allowed: {}; {policy}; banned: {}\n", self.allow, self.bans);
         first + &self.exceptions()
     }
