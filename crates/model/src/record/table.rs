@@ -198,6 +198,7 @@ fn of(kind: Kind) -> &'static Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::api_name;
 
     #[test]
     fn every_kind_has_its_own_row() {
@@ -216,5 +217,73 @@ mod tests {
                 AlarmEffect::None => {}
             }
         }
+    }
+
+    /// The first sentence of what the source says of a variant of [`Record`].
+    fn meaning(kind: Kind) -> String {
+        let (mut text, mut inside) = (String::new(), false);
+        for line in include_str!("mod.rs").lines() {
+            inside |= line == "pub enum Record {";
+            let Some(line) =
+                line.strip_prefix("    ").filter(|line| inside && !line.starts_with(' '))
+            else {
+                continue;
+            };
+            if let Some(words) = line.strip_prefix("/// ") {
+                text = format!("{text}{words} ");
+            } else if let Some(name) = line.split(['(', ' ', ',']).next()
+                && name == format!("{kind:?}")
+            {
+                let end = text.find(". ").unwrap_or(text.len());
+                return text
+                    .get(..end)
+                    .unwrap_or_default()
+                    .replace('|', "\\|")
+                    .trim_end()
+                    .to_owned();
+            } else if !line.starts_with('#') {
+                text.clear();
+            }
+        }
+        String::new()
+    }
+
+    fn page() -> String {
+        let mut page = "# Events\n\nWhat sipward reports: to its log (`event`), `sipward tail`, the API (`/api/v1/events`) and \
+             webhooks (`webhook.events`).\nThe table is made from the program. Alarm: what the event raises or \
+             ends. Mail: `alarm` in a mail of its own, at most one a\nminute; `attention` in the digest. An event that \
+             also reports recovery has level `info` then and ends its alarm.\n\n\
+             | event | meaning | level | alarm | mail |\n|---|---|---|---|---|\n"
+            .to_owned();
+        for row in TABLE {
+            let alarm = match row.alarm {
+                AlarmEffect::None => String::new(),
+                AlarmEffect::Raises(alarm) => format!("raises `{}`", api_name(&alarm)),
+                AlarmEffect::Ends(alarm) => format!("ends `{}`", api_name(&alarm)),
+            };
+            let mail = match row.mail {
+                Mail::No => "",
+                Mail::Attention => "attention",
+                Mail::Alarm => "alarm",
+                Mail::Urgent => "urgent",
+            };
+            let (name, meaning) = (api_name(&row.kind), meaning(row.kind));
+            assert!(!meaning.is_empty(), "{name}");
+            let level = row.level.as_str().to_lowercase();
+            page.push_str(&format!("| `{name}` | {meaning} | {level} | {alarm} | {mail} |\n"));
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_events_is_that_of_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md");
+        let page = page();
+        if std::env::var_os("SIPWARD_RENEW").is_some() {
+            std::fs::write(file, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        let renew = "SIPWARD_RENEW=1 cargo test -p sipward-model the_page_of_events";
+        assert!(written == page, "renew docs/events.md with `{renew}`");
     }
 }
