@@ -224,40 +224,9 @@ impl EngineTask {
         for action in actions.drain(..) {
             match action {
                 Action::Block { net, since, until, scope, cause } => {
-                    self.totals.bans += 1;
-                    if let Some(reason) = self.kernel.left(net, None) {
-                        // Banned again before the kernel had carried out the unban: the unban is recorded anyway.
-                        self.publish(Record::Unban { net, reason, still_stopped_by: None });
-                    }
-                    // The route first: nothing that becomes of the store delays it.
-                    self.routes_out.push(Change::Block { net, scope: route_scope(scope) });
-                    if let Some(publisher) = &self.publisher {
-                        publisher.banned(&self.engine, net);
-                    }
-                    let ban = self.saved(net, since, (scope, until), Arc::clone(&cause));
-                    self.store.put(Entry::Ban { at: self.clock.now(), ban });
-                    let ban = Ban::decided(net, scope, self.clock.wall_end(until), cause);
-                    self.under_way.insert(net, UnderWay { ban, cause: because });
+                    self.block(net, since, (scope, until), cause, because);
                 }
-                Action::Unblock { net, reason } => {
-                    self.totals.unbans += 1;
-                    self.routes_out.push(Change::Unblock(net));
-                    if let Some(publisher) = &self.publisher {
-                        publisher.ended(net, reason);
-                    }
-                    if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
-                        self.stored.keeps_ended = true;
-                    } else {
-                        self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
-                    }
-                    self.awaited.remove(&net);
-                    if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
-                        // Lifted before the kernel had answered: the ban is recorded anyway.
-                        self.publish(Record::Ban(ban));
-                    }
-                    // Recorded when no route of sipward is left.
-                    self.kernel.leave(net, reason);
-                }
+                Action::Unblock { net, reason } => self.unblock(net, reason),
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;
                     let (at, cause_kept) = (self.clock.now(), Arc::clone(&cause));
@@ -295,14 +264,7 @@ impl EngineTask {
                     }
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                Action::Remember(success) => {
-                    if let Some(publisher) = &self.publisher {
-                        publisher.succeeded(&self.engine, &success);
-                    }
-                    let Success { since, at, .. } = success;
-                    let (since, at) = (self.clock.wall(since), self.clock.wall(at));
-                    self.store.put(Entry::Remember(Box::new(Success { since, at, ..success })));
-                }
+                Action::Remember(success) => self.remember(success),
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
@@ -314,6 +276,60 @@ impl EngineTask {
         }
         // The buffer is kept: the next event needs it.
         self.actions = actions;
+    }
+
+    fn block(
+        &mut self,
+        net: IpNet,
+        since: Timestamp,
+        (scope, until): (Scope, Expiry),
+        cause: Arc<Cause>,
+        because: Option<Happened>,
+    ) {
+        self.totals.bans += 1;
+        if let Some(reason) = self.kernel.left(net, None) {
+            // Banned again before the kernel had carried out the unban: the unban is recorded anyway.
+            self.publish(Record::Unban { net, reason, still_stopped_by: None });
+        }
+        // The route first: nothing that becomes of the store delays it.
+        self.routes_out.push(Change::Block { net, scope: route_scope(scope) });
+        if let Some(publisher) = &self.publisher {
+            publisher.banned(&self.engine, net);
+        }
+        let ban = self.saved(net, since, (scope, until), Arc::clone(&cause));
+        self.store.put(Entry::Ban { at: self.clock.now(), ban });
+        let ban = Ban::decided(net, scope, self.clock.wall_end(until), cause);
+        self.under_way.insert(net, UnderWay { ban, cause: because });
+    }
+
+    fn unblock(&mut self, net: IpNet, reason: UnblockReason) {
+        self.totals.unbans += 1;
+        self.routes_out.push(Change::Unblock(net));
+        if let Some(publisher) = &self.publisher {
+            publisher.ended(net, reason);
+        }
+        if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
+            self.stored.keeps_ended = true;
+        } else {
+            self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
+        }
+        self.awaited.remove(&net);
+        if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
+            // Lifted before the kernel had answered: the ban is recorded anyway.
+            self.publish(Record::Ban(ban));
+        }
+        // Recorded when no route of sipward is left.
+        self.kernel.leave(net, reason);
+    }
+
+    /// Stores a log-in, so that its host is known after a restart.
+    fn remember(&self, success: Success) {
+        if let Some(publisher) = &self.publisher {
+            publisher.succeeded(&self.engine, &success);
+        }
+        let Success { since, at, .. } = success;
+        let (since, at) = (self.clock.wall(since), self.clock.wall(at));
+        self.store.put(Entry::Remember(Box::new(Success { since, at, ..success })));
     }
 
     fn deny_flow(&mut self, flow: Flow, times: (Timestamp, Timestamp), cause: Arc<Cause>) {

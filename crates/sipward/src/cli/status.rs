@@ -60,52 +60,23 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     }
     alarms.texts.iter().try_for_each(|text| writeln!(out, "             {}", Plain(text)))?;
     writeln!(out, "FreeSWITCH   {}", event_socket(status))?;
-    let bans = &status.bans;
-    write!(out, "Bans         {} now", bans.active)?;
-    if bans.not_enforced > 0 {
-        write!(out, ", {} of them {}", bans.not_enforced, bad("NOT enforced"))?;
-    }
-    if bans.sip > 0 {
-        write!(out, ", {} of them with scope sip", bans.sip)?;
-    }
-    let totals = &status.totals;
-    writeln!(
-        out,
-        "; since the start {} made, {} ended, {} refused",
-        totals.bans, totals.unbans, totals.refused
-    )?;
+    bans(status, out)?;
     flows(status, out)?;
-    let grades = &status.failures;
-    writeln!(
-        out,
-        "Failures     {} since the start: {} answered, {} unchallenged, {} unproven, {} unjoined{}",
-        totals.failures,
-        grades.answered,
-        grades.unchallenged,
-        grades.unproven,
-        grades.unjoined,
-        if grades.assumed > 0 { format!(", {} assumed", grades.assumed) } else { String::new() },
-    )?;
-    let (failed, policy) = (&status.failed_now, &status.policy);
-    writeln!(
-        out,
-        "Failing now  {}{} within {}, {} failures",
-        if failed.at_least { "at least " } else { "" },
-        print::count(failed.sources, "source"),
-        Span(policy.window_seconds),
-        failed.failures,
-    )?;
-    write!(out, "Events       {} since the start", totals.events)?;
-    if totals.events_dropped > 0 {
-        write!(
-            out,
-            ", {} {}: they arrived faster than the engine could judge them",
-            totals.events_dropped,
-            bad("DROPPED")
-        )?;
+    failures(status, out)?;
+    events(status, out)?;
+    sources(status, out)?;
+    gate(status, out)?;
+    flood(status, out)?;
+    store(status, out)?;
+    if !status.needs_restart.is_empty() {
+        let sections = status.needs_restart.join(", ");
+        writeln!(out, "Restart      needed for changes of {}", Plain(&sections))?;
     }
-    writeln!(out)?;
-    let sources = &status.sources;
+    Ok(())
+}
+
+fn sources(status: &Status, out: &mut String) -> std::fmt::Result {
+    let (sources, policy) = (&status.sources, &status.policy);
     writeln!(
         out,
         "Sources      {} with failures, {} known, {} offenders{}",
@@ -124,28 +95,77 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         policy.max_failures,
         Span(policy.window_seconds),
         Span(policy.ban_time_seconds)
+    )
+}
+
+fn gate(status: &Status, out: &mut String) -> std::fmt::Result {
+    let Some(gate) = &status.gate else { return Ok(()) };
+    let covered = match (gate.ipv4_inbound, gate.ipv6_inbound) {
+        (true, true) => "packets of banned hosts are dropped on arrival",
+        (true, false) => "IPv4 is dropped on arrival, IPv6 is NOT",
+        (false, true) => "IPv6 is dropped on arrival, IPv4 is NOT",
+        (false, false) => "packets of banned hosts are NOT dropped on arrival",
+    };
+    let table = match gate.table {
+        0 | 254 => String::new(),
+        own => format!("; the bans are in routing table {own}"),
+    };
+    writeln!(out, "Gate         {covered}{table}")?;
+    gate.gaps.iter().try_for_each(|gap| writeln!(out, "             {}", Plain(gap)))
+}
+
+fn bans(status: &Status, out: &mut String) -> std::fmt::Result {
+    let bans = &status.bans;
+    write!(out, "Bans         {} now", bans.active)?;
+    if bans.not_enforced > 0 {
+        write!(out, ", {} of them {}", bans.not_enforced, bad("NOT enforced"))?;
+    }
+    if bans.sip > 0 {
+        write!(out, ", {} of them with scope sip", bans.sip)?;
+    }
+    let totals = &status.totals;
+    writeln!(
+        out,
+        "; since the start {} made, {} ended, {} refused",
+        totals.bans, totals.unbans, totals.refused
+    )
+}
+
+fn failures(status: &Status, out: &mut String) -> std::fmt::Result {
+    let (totals, grades) = (&status.totals, &status.failures);
+    writeln!(
+        out,
+        "Failures     {} since the start: {} answered, {} unchallenged, {} unproven, {} unjoined{}",
+        totals.failures,
+        grades.answered,
+        grades.unchallenged,
+        grades.unproven,
+        grades.unjoined,
+        if grades.assumed > 0 { format!(", {} assumed", grades.assumed) } else { String::new() },
     )?;
-    if let Some(gate) = &status.gate {
-        let covered = match (gate.ipv4_inbound, gate.ipv6_inbound) {
-            (true, true) => "packets of banned hosts are dropped on arrival",
-            (true, false) => "IPv4 is dropped on arrival, IPv6 is NOT",
-            (false, true) => "IPv6 is dropped on arrival, IPv4 is NOT",
-            (false, false) => "packets of banned hosts are NOT dropped on arrival",
-        };
-        let table = match gate.table {
-            0 | 254 => String::new(),
-            own => format!("; the bans are in routing table {own}"),
-        };
-        writeln!(out, "Gate         {covered}{table}")?;
-        gate.gaps.iter().try_for_each(|gap| writeln!(out, "             {}", Plain(gap)))?;
+    let (failed, policy) = (&status.failed_now, &status.policy);
+    writeln!(
+        out,
+        "Failing now  {}{} within {}, {} failures",
+        if failed.at_least { "at least " } else { "" },
+        print::count(failed.sources, "source"),
+        Span(policy.window_seconds),
+        failed.failures,
+    )
+}
+
+fn events(status: &Status, out: &mut String) -> std::fmt::Result {
+    let totals = &status.totals;
+    write!(out, "Events       {} since the start", totals.events)?;
+    if totals.events_dropped > 0 {
+        write!(
+            out,
+            ", {} {}: they arrived faster than the engine could judge them",
+            totals.events_dropped,
+            bad("DROPPED")
+        )?;
     }
-    flood(status, out)?;
-    store(status, out)?;
-    if !status.needs_restart.is_empty() {
-        let sections = status.needs_restart.join(", ");
-        writeln!(out, "Restart      needed for changes of {}", Plain(&sections))?;
-    }
-    Ok(())
+    writeln!(out)
 }
 
 fn flows(status: &Status, out: &mut String) -> std::fmt::Result {
