@@ -48,6 +48,7 @@ mod flow;
 mod flows;
 mod forecast;
 mod grade;
+mod hash;
 mod held;
 mod identity;
 mod input;

@@ -16,7 +16,7 @@ use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
-use crate::seen::{self, Seen};
+use crate::seen::Seen;
 use crate::sources::{Entry, Finding};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, RuleSettings,
@@ -65,9 +65,10 @@ impl Engine {
         let source = net::canonical(challenge.source);
         let text = |text| self.fingerprints.text(text);
         let (profile, user, call) = (text(profile), text(user), text(challenge.call_id));
-        self.dialogs.challenged(seen::dialog(Key::of_addr(source), profile, call), self.now);
+        self.dialogs
+            .challenged(self.fingerprints.dialog(Key::of_addr(source), profile, call), self.now);
         self.prove_late(Key::of_addr(source), user, call, actions);
-        let whom = seen::challenged(profile, port, user);
+        let whom = self.fingerprints.challenged(profile, port, user);
         self.note_event(source, Event::Challenged(whom), actions);
     }
 
@@ -87,7 +88,7 @@ impl Engine {
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
         // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
-        let crowd = self.key(addr).hash() ^ u64::from(proved);
+        let crowd = self.fingerprints.reports(self.key(addr), proved);
         let most = (rule.threshold, rule.window);
         let (_, count) = self.reports.add(crowd, self.stats.reports, most, self.now);
         if count >= rule.threshold {
@@ -118,7 +119,7 @@ impl Engine {
             return;
         }
         let addr = net::canonical(addr);
-        let crowd = self.key(addr).hash();
+        let crowd = self.fingerprints.key(self.key(addr));
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
@@ -346,9 +347,9 @@ impl Engine {
         if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
             return None;
         }
-        let crowd = self.fingerprints.network(self.limits.wide_key(subject.addr)?);
+        let crowd = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
         let weight = self.limits.weight(grade);
-        let member = subject.key.hash() >> 32;
+        let member = self.fingerprints.key(subject.key) >> 32;
         let found = self.networks.add(crowd, member, weight, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
         if found.score < threshold || found.hosts < Rules::NETWORK_SOURCES {
