@@ -15,6 +15,7 @@ use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
+use crate::networks::Failed;
 use crate::pulse::Deaf;
 use crate::seen::Seen;
 use crate::sources::{Entry, Finding};
@@ -343,29 +344,38 @@ impl Engine {
         subject: &Subject,
     ) -> Option<(IpNet, Due)> {
         let rule = self.limits.policy.rules.network;
-        let acts = Effect::of(RuleName::Network, subject.standing, grade).acts();
-        if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
+        let effect = Effect::of(RuleName::Network, subject.standing, grade);
+        if effect == Effect::Nothing || !rule.guard.is_on() {
             return None;
         }
+        let sure = effect.acts() && rule.guard.admits(grade);
         let crowd = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
-        let weight = self.limits.weight(grade);
-        let member = self.fingerprints.key(subject.key) >> 32;
-        let found = self.networks.add(crowd, member, weight, rule.window, self.now);
+        let (host, weight) = (self.fingerprints.key(subject.key) >> 32, self.limits.weight(grade));
+        let failed = Failed { host, weight, grade, sure };
+        let found = self.networks.add(crowd, failed, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
-        if found.score < threshold || found.hosts < Rules::NETWORK_SOURCES {
+        // What it has done counts for one ban, or one report. A report takes nothing from what is sure.
+        let (effect, score, grade) = if found.sure >= threshold {
+            if found.hosts < Rules::NETWORK_SOURCES {
+                return None;
+            }
+            self.networks.remove(crowd);
+            (Effect::acting(RuleName::Network, subject.standing), found.sure, found.weakest)
+        } else if found.all >= threshold {
+            self.networks.forget_weak(crowd);
+            (Effect::Report, found.all, None)
+        } else {
             return None;
-        }
-        // What it has done counts for one ban, or one report.
-        self.networks.remove(crowd);
+        };
         let due = Due {
             rule: RuleName::Network,
             mode: rule.guard.mode,
-            effect: Effect::Ban,
-            count: found.score / UNIT,
-            score: found.score,
+            effect,
+            count: score / UNIT,
+            score,
             threshold: rule.threshold,
             window: rule.window,
-            grade,
+            grade: grade.unwrap_or(Grade::Unchallenged),
             ban_time: rule.ban_time,
             reason: None,
         };
@@ -382,7 +392,7 @@ impl Engine {
         let key = Key::of_network(&network);
         let count = self.offenders.bans(&key, self.now).saturating_add(1);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
-        if due.mode != Mode::Ban {
+        if due.mode != Mode::Ban || due.effect != Effect::Ban {
             self.stats.shadowed += 1;
             actions.push(Action::Shadowed { net: network, cause });
             return;
