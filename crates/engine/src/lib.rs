@@ -36,6 +36,7 @@ mod action;
 mod activity;
 mod agents;
 mod bans;
+mod campaign;
 mod complaints;
 mod crowd;
 mod dialogs;

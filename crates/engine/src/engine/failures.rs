@@ -162,7 +162,7 @@ impl Engine {
         let mut subject = Subject { addr, key, identity, standing, slot: None, socket };
         let text = seen.text();
         let outcome = self.outcome(seen, grade, &subject, &text, actions);
-        self.watch_failure(seen.source, (grade, standing), &outcome, text.user, actions);
+        self.watch_failure(seen, grade, &subject, &outcome, actions);
         let failures = match outcome {
             Outcome::Counted(_, tally) => tally.failures,
             Outcome::Attention(Patient { failures, .. }) => failures,

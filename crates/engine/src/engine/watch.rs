@@ -11,7 +11,8 @@ use super::failures::Outcome;
 use super::rules::{Due, Subject};
 use crate::activity::{Event, Reached};
 use crate::bans::Ban;
-use crate::effect::{Effect, Standing};
+use crate::campaign::Stranger;
+use crate::effect::Effect;
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
@@ -212,12 +213,13 @@ impl Engine {
     /// A failure as part of the whole.
     pub(super) fn watch_failure(
         &mut self,
-        source: IpAddr,
-        (grade, standing): (Grade, Standing),
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
         outcome: &Outcome,
-        user: Text,
         actions: &mut Vec<Action>,
     ) {
+        let standing = subject.standing;
         self.pulse.failure(&self.limits.policy.deafness, self.now);
         let forgeable = grade <= Grade::Unchallenged;
         let names_others = match outcome {
@@ -229,18 +231,26 @@ impl Engine {
         };
         if forgeable || names_others {
             let limit = self.limits.policy.alarm_forgeable_per_minute;
-            if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
+            if let Some((failures, victims)) = self.pulse.forgeable(seen.source, limit, self.now) {
                 actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
             }
         }
-        if let Outcome::Counted(_, tally) = outcome
-            && standing.is_strange()
-            && tally.failures == 1
-        {
-            let limit = self.limits.policy.alarm_distributed_per_minute;
-            if let Some((sources, users)) = self.pulse.newcomer(user, limit, self.now) {
-                actions.push(Action::Alarm(Alarm::Distributed { sources, users }));
-            }
+        let is_guess = grade >= Grade::Unchallenged && standing.is_strange();
+        if is_guess && matches!(outcome, Outcome::Counted(..) | Outcome::Weightless(_)) {
+            self.watch_campaign(seen, subject, actions);
+        }
+    }
+
+    /// A stranger that is not banned guessed.
+    fn watch_campaign(&mut self, seen: &Seen<'_>, subject: &Subject, actions: &mut Vec<Action>) {
+        let host = self.fingerprints.key(subject.key);
+        // An address that stands for another host is a network of its own.
+        let network = self.limits.wide_key(subject.addr);
+        let network = network.map_or(host, |network| self.fingerprints.key(network));
+        let limit = self.limits.policy.alarm_distributed_per_minute;
+        let found = self.campaign.failure(Stranger { host, network }, seen, limit, self.now);
+        if let Some((sources, users)) = found {
+            actions.push(Action::Alarm(Alarm::Distributed { sources, users }));
         }
     }
 
