@@ -188,16 +188,14 @@ impl Network {
             |weights: &[u16]| -> u32 { weights.iter().map(|weight| u32::from(*weight)).sum() };
         let (sure, weak) = (sum(&self.sure), sum(&self.weak));
         let hosts = self.hosts.iter().fold(0, |all, hosts| all | hosts);
-        let has = |place: usize| {
-            (0..GROUPS as usize).any(|group| self.grades & 1 << (group * SURE.len() + place) != 0)
-        };
-        let weakest =
-            SURE.iter().enumerate().find(|(place, _)| has(*place)).map(|(_, grade)| *grade);
+        let grades =
+            (0..GROUPS as usize).fold(0, |all, group| all | self.grades >> (group * SURE.len()));
+        let weakest = (grades & ((1 << SURE.len()) - 1)).trailing_zeros();
         Found {
             sure: sure.saturating_mul(GRAIN),
             all: sure.saturating_add(weak).saturating_mul(GRAIN),
             hosts: hosts.count_ones(),
-            weakest,
+            weakest: SURE.get(weakest as usize).copied(),
         }
     }
 }
