@@ -209,7 +209,7 @@ fn at_both_ends(seed: u64) -> Outcome {
     let into = |world: &World| u64::from((world.now.as_micros() / 1_000) as u32) % part;
     let lead = world.between(4 * SECOND, 9 * SECOND);
     let rest = into(&world);
-    world.pass(Duration::from_millis(2 * part - rest) - lead.min(Duration::from_millis(part)));
+    world.pass(Duration::from_millis(2 * part - rest).saturating_sub(lead));
     let began = world.now;
     let mut times = Vec::new();
     let mut burst = |world: &mut World, count: usize| {
