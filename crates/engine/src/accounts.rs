@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::key::Key;
 use crate::lru::LruTable;
 
 /// Accounts watched at once. Only those that come from new addresses.
@@ -26,8 +27,8 @@ pub(crate) struct Accounts {
 #[derive(Debug, Default)]
 struct Account {
     since: Timestamp,
-    /// Hashes of them: of the first, and of the others. Most accounts have one.
-    first: Option<u32>,
+    /// Most accounts have one. Whole addresses: one that passed for another would be a new one in silence.
+    first: Option<Key>,
     others: Option<Box<Others>>,
     count: u32,
     /// The next number of addresses that is reported.
@@ -36,7 +37,7 @@ struct Account {
 
 /// On the heap, because most accounts have none.
 #[derive(Debug, Default)]
-struct Others(Vec<u32>);
+struct Others(Vec<Key>);
 
 /// A success from a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Accounts {
     pub(crate) fn new_address(
         &mut self,
         account: u64,
-        address: u32,
+        address: Key,
         limit: u32,
         now: Timestamp,
     ) -> NewAddress {
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn the_sixth_new_address_of_a_day_is_one_too_many() {
         let mut accounts = Accounts::new(42);
-        let mut come = |address, now| accounts.new_address(1, address, 5, now);
+        let key = |address: u32| Key::of_addr(std::net::Ipv4Addr::from_bits(address).into());
+        let mut come = |address, now| accounts.new_address(1, key(address), 5, now);
         let fine = NewAddress { within_limit: true, tell: None };
         for address in 0..5 {
             assert_eq!(come(address, NOW), fine);

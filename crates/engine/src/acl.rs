@@ -1,9 +1,11 @@
 //! What FreeSWITCH's ACLs said about addresses under suspicion.
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use crate::Timestamp;
+use crate::hash::Seed;
 use crate::key::Key;
 use crate::limits::seconds;
 use crate::lru::LruTable;
@@ -25,6 +27,7 @@ const ANSWER_LIFE: u32 = 3_600;
 #[derive(Debug)]
 pub(crate) struct AclAnswers {
     table: LruTable<Key, State>,
+    seed: Seed,
     open: usize,
     /// How often everything was forgotten.
     generation: u32,
@@ -47,7 +50,12 @@ impl AclAnswers {
     pub(crate) const ROOM: usize = MAX_OPEN;
 
     pub(crate) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_ANSWERS, seed), open: 0, generation: 0 }
+        Self {
+            table: LruTable::new(MAX_ANSWERS, seed),
+            seed: Seed::new(seed),
+            open: 0,
+            generation: 0,
+        }
     }
 
     /// There is evidence against `addr`. True when its ACLs should be asked for now. Gives also an
@@ -96,8 +104,8 @@ impl AclAnswers {
 
     /// What marks `addr` as asked about: nothing does after [`AclAnswers::clear`].
     pub(crate) fn mark(&self, addr: IpAddr) -> Option<NonZeroU32> {
-        let hash = Key::of_addr(addr).short_hash()?;
-        NonZeroU32::new(hash.get() ^ self.generation)
+        let hash = self.seed.hash_one(Key::of_addr(addr));
+        NonZeroU32::new((hash >> 32) as u32 ^ self.generation)
     }
 
     /// Forgets the oldest answers when their time is long over; gives those that allowed.

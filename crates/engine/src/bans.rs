@@ -29,7 +29,7 @@ const FORGEABLE: usize = 1;
 /// Active bans by network, and when each ends.
 ///
 /// A host under attack for a year has half a million of them: a ban takes some 125 bytes in all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bans {
     /// Where each ban stands: only a handle, because a trie keeps room for networks that are not banned.
     nets: JointPrefixMap<IpNet, Slot>,
@@ -139,7 +139,19 @@ impl Ban {
 
 impl Bans {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { filter: NetFilter::new(seed), ..Self::default() }
+        Self {
+            nets: JointPrefixMap::new(),
+            table: Pages::new(),
+            filter: NetFilter::new(seed),
+            expiries: BinaryHeap::new(),
+            detailed: VecDeque::new(),
+            failed: BTreeMap::new(),
+            weak: <[VecDeque<IpNet>; 3]>::default(),
+            forgeable: 0,
+            networks: 0,
+            sip: 0,
+            remote: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

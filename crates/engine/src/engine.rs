@@ -31,6 +31,7 @@ use crate::acl::AclAnswers;
 use crate::activity::Activity;
 use crate::agents::Agents;
 use crate::bans::Bans;
+use crate::campaign::Campaign;
 use crate::complaints::Complaints;
 use crate::crowd::Crowds;
 use crate::dialogs::Dialogs;
@@ -156,6 +157,7 @@ pub struct Engine {
     /// Gives each line a number of its own.
     lines_counted: u64,
     pulse: Pulse,
+    campaign: Campaign,
     held: HeldAccusations,
     /// Made by the first input about a fleet.
     fleet: Option<Box<Fleet>>,
@@ -215,6 +217,7 @@ impl Engine {
             lines: Crowds::new(seed),
             lines_counted: 0,
             pulse: Pulse::default(),
+            campaign: Campaign::default(),
             held: HeldAccusations::default(),
             fleet: None,
             blind_until: None,

@@ -1,7 +1,7 @@
 //! What sources, and attempts and their failures, are found by.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
@@ -16,7 +16,7 @@ pub(crate) struct JoinKey {
 
 /// What a source is counted under: its network as two words, IPv4 in mapped form. The prefix length
 /// is the policy's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     high: u64,
     low: u64,
@@ -65,19 +65,19 @@ impl Key {
         Self { high, low }
     }
 
-    /// Mixed down to one word. Who finds two keys with the same one gains a count too many in a crowd.
-    pub(crate) fn hash(self) -> u64 {
-        (self.high ^ self.low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.low
-    }
-
-    /// Half of [`Key::hash`].
-    pub(crate) fn short_hash(self) -> Option<NonZeroU32> {
-        NonZeroU32::new((self.hash() >> 32) as u32)
+    fn bits(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
     }
 
     /// The first address of the network.
     pub(crate) fn addr(self) -> IpAddr {
-        let bits = u128::from(self.high) << 64 | u128::from(self.low);
-        std::net::Ipv6Addr::from_bits(bits).to_canonical()
+        std::net::Ipv6Addr::from_bits(self.bits()).to_canonical()
+    }
+}
+
+/// In one step ([`crate::hash`]). A key has no hash of its own: strangers choose addresses.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.bits());
     }
 }

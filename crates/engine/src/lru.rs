@@ -2,9 +2,9 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::hash::Seed;
 use crate::slot::{Pages, Slot};
 
 /// A hash table of at most `capacity` entries in a list ordered by last use.
@@ -14,7 +14,7 @@ use crate::slot::{Pages, Slot};
 #[derive(Debug)]
 pub(crate) struct LruTable<K, V> {
     capacity: usize,
-    hasher: FixedState,
+    hasher: Seed,
     index: HashTable<Slot>,
     nodes: Pages<Node<K, V>>,
     oldest: Option<Slot>,
@@ -36,7 +36,7 @@ impl<K: Copy + Eq + Hash, V: Default> LruTable<K, V> {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         Self {
             capacity: capacity.clamp(1, u32::MAX as usize - 1),
-            hasher: FixedState::with_seed(seed),
+            hasher: Seed::new(seed),
             index: HashTable::new(),
             nodes: Pages::new(),
             oldest: None,

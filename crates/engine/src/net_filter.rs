@@ -3,19 +3,19 @@
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use ipnet::IpNet;
 
+use crate::hash::Seed;
 use crate::key::Key;
 
 /// A set of networks that answers "none of them covers this address" with one probe for each prefix
 /// length in use: usually one or two, however many networks there are.
 ///
 /// It stands in front of a trie, which is walked only for the addresses that pass.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NetFilter {
-    hasher: FixedState,
+    hasher: Seed,
     /// Fingerprints of the networks. Two networks with the same one cost a walk, nothing else.
     fingerprints: HashTable<u32>,
     /// Prefix lengths in use.
@@ -44,7 +44,13 @@ struct Length {
 
 impl NetFilter {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { hasher: FixedState::with_seed(seed), ..Self::default() }
+        Self {
+            hasher: Seed::new(seed),
+            fingerprints: HashTable::new(),
+            ipv4: Vec::new(),
+            ipv6: Vec::new(),
+            octets: Octets::default(),
+        }
     }
 
     /// Adds a network that is not in the set.

@@ -42,8 +42,8 @@ pub struct Policy {
     /// Forgeable failures within a minute that raise [`crate::Alarm::Spoofing`]. Range 1 to
     /// 1,000,000; default 100.
     pub alarm_forgeable_per_minute: u32,
-    /// Strangers that fail for the first time within a minute that raise [`crate::Alarm::Distributed`].
-    /// Range 1 to 1,000,000; default 100.
+    /// Failures of strangers that are not banned, within a minute and from a tenth as many networks, that
+    /// raise [`crate::Alarm::Distributed`]. Range 1 to 1,000,000; default 100.
     pub alarm_distributed_per_minute: u32,
     /// IPv6 prefixes of which every address stands for another IPv4 host (RFC 6052): a source inside is
     /// one address, whatever `ipv6_prefix` says. `64:ff9b::/96`, `64:ff9b:1::/48` (RFC 8215) and Teredo

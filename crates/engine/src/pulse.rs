@@ -1,10 +1,10 @@
-//! The pulse of the whole stream: deafness, campaigns, storms of bans.
+//! The pulse of the whole stream: deafness, forged failures, storms of bans.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{Deafness, Text, Timestamp};
+use crate::{Deafness, Timestamp};
 
 /// No event for this long after a burst is silence: sofia drops whole windows of one second.
 const SILENCE: Duration = Duration::from_millis(1_200);
@@ -27,9 +27,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Victims named by an alarm.
 const MAX_VICTIMS: usize = 8;
 
-/// Accounts named by an alarm.
-const MAX_TRIED: usize = 8;
-
 /// Bans within a minute on forgeable evidence (`report` over UDP, `flood` and the like):
 /// further ones are only reported.
 pub const MAX_FORGEABLE_PER_MINUTE: u32 = 60;
@@ -47,10 +44,6 @@ pub(crate) struct Pulse {
     forgeable: Tumbling,
     victims: VecDeque<IpAddr>,
     forgeable_bans: Tumbling,
-    /// Strangers that failed for the first time.
-    newcomers: Tumbling,
-    /// The accounts they tried.
-    tried: VecDeque<Text>,
 }
 
 /// A count within a window that begins with the first event after the last window.
@@ -153,24 +146,6 @@ impl Pulse {
         let bans = self.forgeable_bans.add(MINUTE, now);
         let first = bans == MAX_FORGEABLE_PER_MINUTE + 1;
         (bans <= MAX_FORGEABLE_PER_MINUTE, first.then_some(bans))
-    }
-
-    /// A stranger failed for the first time in its window. Gives count and accounts tried when it reaches
-    /// the limit for a minute.
-    pub(crate) fn newcomer(
-        &mut self,
-        user: Text,
-        limit: u32,
-        now: Timestamp,
-    ) -> Option<(u32, Vec<Text>)> {
-        if !self.tried.contains(&user) {
-            if self.tried.len() >= MAX_TRIED {
-                self.tried.pop_front();
-            }
-            self.tried.push_back(user);
-        }
-        let count = self.newcomers.add(MINUTE, now);
-        (count == limit).then(|| (count, self.tried.iter().copied().collect()))
     }
 
     /// A forgeable failure, or one that names a known or protected host. Gives count and victims when it reaches the

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use foldhash::quality::FixedState;
 
 use crate::flow::Socket;
+use crate::hash::Seed;
 use crate::key::{JoinKey, Key};
 use crate::text::Excerpt;
 use crate::{AuthFailure, CoreId, FailureText, Method, Text, Transport, net};
@@ -97,12 +98,18 @@ impl Held {
 const HASHED_BYTES: usize = 256;
 
 /// Hashes of what strangers choose: seeded, so that nobody outside can make two of them collide.
+///
+/// Texts have a faster hasher of their own. It multiplies by constants that everybody can read
+/// ([`crate::hash`]); no text of UTF-8 holds one of them.
 #[derive(Clone, Debug)]
-pub(crate) struct Fingerprints(FixedState);
+pub(crate) struct Fingerprints {
+    texts: FixedState,
+    keys: Seed,
+}
 
 impl Fingerprints {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(FixedState::with_seed(seed))
+        Self { texts: FixedState::with_seed(seed), keys: Seed::new(seed) }
     }
 
     /// A failure with its hashes.
@@ -133,34 +140,54 @@ impl Fingerprints {
     /// that it is the same where an event was too long and came cut.
     pub(crate) fn text(&self, text: &str) -> u64 {
         let bytes = text.as_bytes();
-        let mut hasher = self.0.build_hasher();
+        let mut hasher = self.texts.build_hasher();
         hasher.write(bytes.get(..HASHED_BYTES).unwrap_or(bytes));
         hasher.finish()
     }
 
     /// One user of one domain: whose password was proved.
     pub(crate) fn account(&self, user: u64, domain: &str) -> u64 {
-        self.0.hash_one((user, self.text(domain)))
+        self.keys.hash_one((user, self.text(domain)))
     }
 
-    /// A network, for tables whose places strangers could otherwise choose.
-    pub(crate) fn network(&self, network: Key) -> u64 {
-        self.0.hash_one(network)
+    /// A host, a source or a network, where no room is for the whole key.
+    pub(crate) fn key(&self, key: Key) -> u64 {
+        self.keys.hash_one(key)
+    }
+
+    /// What the reports about a source are counted by, proved and forgeable ones apart.
+    pub(crate) fn reports(&self, source: Key, proved: bool) -> u64 {
+        self.keys.hash_one((source, proved))
+    }
+
+    /// A dialog at a profile and an address.
+    pub(crate) fn dialog(&self, host: Key, profile: u64, call: u64) -> u64 {
+        self.keys.hash_one((host, profile, call))
+    }
+
+    /// A dialog by which an account is registered from an address.
+    pub(crate) fn line(&self, host: Key, user: u64, call: u64) -> u64 {
+        self.keys.hash_one((host, user, call))
+    }
+
+    /// Whom a challenge was for.
+    pub(crate) fn challenged(&self, profile: u64, port: u16, user: u64) -> u32 {
+        (self.keys.hash_one((profile, port, user)) >> 32) as u32
     }
 
     /// What a log line shares with the event of the same failure.
     pub(crate) fn complaint(&self, host: Key, user_hash: u64) -> u64 {
-        self.0.hash_one((host, user_hash))
+        self.keys.hash_one((host, user_hash))
     }
 
     /// A registration: one user of one domain at one address.
     pub(crate) fn registration(&self, user: u64, domain: u64, host: Key) -> u64 {
-        self.0.hash_one((user, domain, host))
+        self.keys.hash_one((user, domain, host))
     }
 
     /// What the events of one registration share, wherever they come from.
     pub(crate) fn registration_call(&self, user: u64, domain: u64, call: u64) -> u64 {
-        self.0.hash_one((user, domain, call))
+        self.keys.hash_one((user, domain, call))
     }
 
     /// What an attempt shares with its failure.
@@ -172,33 +199,9 @@ impl Fingerprints {
         user: u64,
         core: CoreId,
     ) -> JoinKey {
-        let socket = self.0.hash_one((Key::of_addr(source), core, profile, port));
+        let socket = self.keys.hash_one((Key::of_addr(source), core, profile, port));
         JoinKey { socket, user }
     }
-}
-
-/// A dialog at a profile and an address. The hash of the Call-ID is seeded, so nobody can choose another
-/// dialog with the same one.
-pub(crate) fn dialog(host: Key, profile: u64, call: u64) -> u64 {
-    mixed(host.hash() ^ profile.rotate_left(17), call)
-}
-
-/// A dialog by which an account is registered from an address.
-pub(crate) fn line(host: Key, user: u64, call: u64) -> u64 {
-    mixed(host.hash() ^ user.rotate_left(29), call)
-}
-
-/// Whom a challenge was for.
-pub(crate) fn challenged(profile: u64, port: u16, user: u64) -> u32 {
-    (mixed(profile.rotate_left(16) ^ u64::from(port), user) >> 32) as u32
-}
-
-/// Two hashes in one.
-fn mixed(one: u64, other: u64) -> u64 {
-    let product = u128::from(one ^ other.rotate_left(32)) * 0x9E37_79B9_7F4A_7C15;
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
-    let (high, low) = ((product >> 64) as u64, product as u64);
-    high ^ low ^ other
 }
 
 /// An IP address where a domain should be, IPv6 with or without brackets.

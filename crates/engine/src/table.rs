@@ -5,9 +5,9 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::hash::Seed;
 use crate::key::Key;
 use crate::slot::{PAGE, Pages, Slot};
 
@@ -32,7 +32,7 @@ pub(crate) trait Rank {
 #[derive(Debug)]
 pub(crate) struct Table<V> {
     capacity: usize,
-    hasher: FixedState,
+    hasher: Seed,
     index: HashTable<Slot>,
     nodes: Pages<Option<Node<V>>>,
     /// For each page a time, in seconds, before which nothing on it is old.
@@ -56,7 +56,7 @@ impl<V: Default + Rank> Table<V> {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         Self {
             capacity: capacity.clamp(1, u32::MAX as usize - 1),
-            hasher: FixedState::with_seed(seed),
+            hasher: Seed::new(seed),
             index: HashTable::new(),
             nodes: Pages::new(),
             fresh_until: Vec::new(),

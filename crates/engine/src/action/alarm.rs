@@ -93,9 +93,9 @@ pub enum Alarm {
         /// Such failures so far.
         failures: u32,
     },
-    /// Many strangers fail within a minute, each too seldom to be banned.
+    /// Strangers in many networks fail within a minute, none of them banned yet.
     Distributed {
-        /// Strangers that failed for the first time within the minute.
+        /// About how many strangers failed within the minute.
         sources: u32,
         /// The accounts they tried, the latest last.
         users: Vec<Text>,

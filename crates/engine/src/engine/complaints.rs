@@ -73,7 +73,7 @@ impl Engine {
 
     fn count_line(&mut self, source: IpAddr, kind: ComplaintKind, actions: &mut Vec<Action>) {
         let rule = self.limits.policy.rules.log;
-        let crowd = self.key(source).hash();
+        let crowd = self.fingerprints.key(self.key(source));
         self.lines_counted += 1;
         let member = self.lines_counted;
         let most = (rule.threshold, rule.window);

@@ -10,7 +10,7 @@ use crate::identity::Patient;
 use crate::join::{JOIN_WAIT, Joined, Tried};
 use crate::key::Key;
 use crate::limits::millis;
-use crate::seen::{self, Seen};
+use crate::seen::Seen;
 use crate::slot::Slot;
 use crate::sources::{Counts, Entry, Tally};
 use crate::{
@@ -139,11 +139,11 @@ impl Engine {
     /// What proves that the named address sent a failure whose nonce was valid.
     fn grade(&mut self, seen: &Seen<'_>, call: u64, proved: bool) -> Grade {
         let host = Key::of_addr(seen.source);
-        if self.live.is_genuine(seen::line(host, seen.user_hash, call), self.now) {
+        if self.live.is_genuine(self.fingerprints.line(host, seen.user_hash, call), self.now) {
             return Grade::Genuine;
         }
         let profile = seen.profile_hash;
-        let dialog = seen::dialog(host, profile, call);
+        let dialog = self.fingerprints.dialog(host, profile, call);
         if self.dialogs.answer(dialog, profile, self.now) || proved {
             return Grade::Answered;
         }
@@ -162,7 +162,7 @@ impl Engine {
         let mut subject = Subject { addr, key, identity, standing, slot: None, socket };
         let text = seen.text();
         let outcome = self.outcome(seen, grade, &subject, &text, actions);
-        self.watch_failure(seen.source, (grade, standing), &outcome, text.user, actions);
+        self.watch_failure(seen, grade, &subject, &outcome, actions);
         let failures = match outcome {
             Outcome::Counted(_, tally) => tally.failures,
             Outcome::Attention(Patient { failures, .. }) => failures,

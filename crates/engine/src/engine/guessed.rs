@@ -17,7 +17,6 @@ use super::Engine;
 use super::identity::LoggedIn;
 use crate::key::Key;
 use crate::limits::millis;
-use crate::seen;
 use crate::sources::MISTYPES;
 use crate::{Action, Alarm, RuleName, Text, Timestamp, net};
 
@@ -57,9 +56,9 @@ impl Engine {
             return false;
         };
         let account = self.fingerprints.account(user, success.domain);
-        let line = seen::line(host, account, 0);
+        let line = self.fingerprints.line(host, account, 0);
         if self.may_report(account, REPORT_EVERY) && self.may_report(line, SAME_HOST_EVERY) {
-            for what in [account, line, host.hash()] {
+            for what in [account, line, self.fingerprints.key(host)] {
                 *self.guessed.entry(what) = self.now;
             }
             actions.push(Action::Alarm(Alarm::Guessed {
@@ -78,10 +77,11 @@ impl Engine {
         let address = net::canonical(success.source);
         let key = self.key(address);
         let rule = &self.limits.policy.rules.account;
-        let strangers = self.accounts.others(user, key.hash(), rule.window, self.now);
+        let member = self.fingerprints.key(key);
+        let strangers = self.accounts.others(user, member, rule.window, self.now);
         if !self.standing(address, Some(user)).1.is_strange() {
             let suspect = self.insiders.was_reported(&host, self.now)
-                || !self.may_report(host.hash(), SAME_HOST_EVERY);
+                || !self.may_report(self.fingerprints.key(host), SAME_HOST_EVERY);
             let (failures, first_ms) =
                 self.insiders.since_first(&host, user, &self.limits, self.now);
             let many = suspect && failures >= MANY;

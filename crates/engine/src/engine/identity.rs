@@ -1,7 +1,6 @@
 //! Successes, and what follows from them.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,7 +14,7 @@ use crate::key::Key;
 use crate::limits::millis;
 use crate::live::Put;
 use crate::lru::LruTable;
-use crate::seen::{self, Seen};
+use crate::seen::Seen;
 use crate::{
     Action, Alarm, AuthAttempt, Exemption, Grade, Origin, Registered, RuleName, Success, Text,
     Timestamp, UnblockReason, net,
@@ -142,12 +141,12 @@ impl Engine {
         let (account, call) =
             (self.fingerprints.text(user), self.fingerprints.text(attempt.call_id));
         let profile_hash = self.fingerprints.text(profile);
-        let dialog = seen::dialog(host, profile_hash, call);
+        let dialog = self.fingerprints.dialog(host, profile_hash, call);
         let answered = self.dialogs.answer(dialog, profile_hash, self.now);
         let domain_hash = self.fingerprints.text(domain);
         let user_hash = self.fingerprints.text(attempt.user);
         let registered = self.fingerprints.registration_call(user_hash, domain_hash, call);
-        let line = seen::line(host, account, call);
+        let line = self.fingerprints.line(host, account, call);
         let proved = answered
             || attempt.websocket
             || self.live.is_registered_line(line, self.now)
@@ -171,7 +170,7 @@ impl Engine {
     }
 
     fn note_proved(&mut self, host: Key, account: u64) {
-        let recent = seen::line(host, account, 0);
+        let recent = self.fingerprints.line(host, account, 0);
         *self.proved.entry(recent) = self.now;
     }
 
@@ -186,7 +185,7 @@ impl Engine {
         if self.unproved.is_empty() {
             return;
         }
-        let line = seen::line(host, account, call);
+        let line = self.fingerprints.line(host, account, call);
         let Some(late) = self.unproved.take(line, self.now) else {
             return;
         };
@@ -210,14 +209,14 @@ impl Engine {
         profile_hash: u64,
     ) -> bool {
         let AuthAttempt { port, user, .. } = *attempt;
-        let whom = seen::challenged(profile_hash, port, self.fingerprints.text(user));
+        let whom = self.fingerprints.challenged(profile_hash, port, self.fingerprints.text(user));
         let (key, life) = (self.key(source), self.dialogs.life(profile_hash));
         self.activity.was_challenged_for(&key, whom, life, self.now)
     }
 
     /// A `sofia::register` belongs to a success that was proved.
     pub(super) fn is_proved(&self, host: Key, account: u64, line: u64) -> bool {
-        let recent = seen::line(host, account, 0);
+        let recent = self.fingerprints.line(host, account, 0);
         let at = self.proved.get(&recent).copied();
         at.is_some_and(|at| self.now.since(at) < REGISTERS_WITHIN)
             || self.live.is_registered_line(line, self.now)
@@ -262,9 +261,8 @@ impl Engine {
             return true;
         }
         let account = self.fingerprints.account(user_hash, success.domain);
-        let address = host.short_hash().map_or(0, NonZeroU32::get);
         let limit = self.limits.policy.healthy.max_new_addresses;
-        let new = self.accounts_spread.new_address(account, address, limit, self.now);
+        let new = self.accounts_spread.new_address(account, host, limit, self.now);
         if let Some(addresses) = new.tell {
             let user = Text::new(success.user);
             actions.push(Action::Alarm(Alarm::AccountSpread { user, addresses }));

@@ -6,9 +6,6 @@ use super::Engine;
 use crate::key::Key;
 use crate::{PolicyError, Timestamp, net};
 
-/// Protects nothing here: a preview lives for one question.
-const SEED: u64 = 0;
-
 impl Engine {
     /// An engine with the same policy that knows of `addrs` what this one knows: what counts against
     /// them, who logged in there, what they did lately, who exempts them, their bans and how often they
@@ -21,7 +18,7 @@ impl Engine {
     /// # Errors
     /// Never for a policy that is in force.
     pub fn preview(&self, addrs: &[IpAddr]) -> Result<Self, PolicyError> {
-        let mut copy = Self::new(self.limits.policy.clone(), SEED)?;
+        let mut copy = Self::new(self.limits.policy.clone(), self.fingerprints.text("preview"))?;
         copy.tick(self.now, &mut Vec::new());
         // These distinguish users.
         copy.fingerprints = self.fingerprints.clone();

@@ -239,7 +239,7 @@ impl Engine {
             port: registered.port.filter(|port| *port > 0),
             account,
             call: self.fingerprints.registration_call(user, domain, call),
-            line: crate::seen::line(host, account, call),
+            line: self.fingerprints.line(host, account, call),
             life: registered.life,
             proof: Proof::Proved,
         }

@@ -6,9 +6,6 @@ use super::Engine;
 use crate::key::Key;
 use crate::{Action, AuthFailure, CoreId, Judgement, Method, Policy, PolicyError, Timestamp, net};
 
-/// Protects nothing here: a rehearsal lives for one question.
-const SEED: u64 = 0;
-
 impl Engine {
     /// An engine with `policy` to judge earlier failures again with. It knows nobody yet ([`Engine::introduce`]), and
     /// its time begins at the first of them.
@@ -16,7 +13,7 @@ impl Engine {
     /// # Errors
     /// A setting is out of range.
     pub fn rehearsal(&self, policy: Policy) -> Result<Self, PolicyError> {
-        let mut copy = Self::new(policy, SEED)?;
+        let mut copy = Self::new(policy, self.fingerprints.text("rehearsal"))?;
         // These distinguish users.
         copy.fingerprints = self.fingerprints.clone();
         Ok(copy)

@@ -11,12 +11,14 @@ use super::failures::Outcome;
 use super::rules::{Due, Subject};
 use crate::activity::{Event, Reached};
 use crate::bans::Ban;
-use crate::effect::{Effect, Standing};
+use crate::campaign::Stranger;
+use crate::effect::Effect;
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
+use crate::networks::Failed;
 use crate::pulse::Deaf;
-use crate::seen::{self, Seen};
+use crate::seen::Seen;
 use crate::sources::{Entry, Finding};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, RuleSettings,
@@ -65,9 +67,10 @@ impl Engine {
         let source = net::canonical(challenge.source);
         let text = |text| self.fingerprints.text(text);
         let (profile, user, call) = (text(profile), text(user), text(challenge.call_id));
-        self.dialogs.challenged(seen::dialog(Key::of_addr(source), profile, call), self.now);
+        self.dialogs
+            .challenged(self.fingerprints.dialog(Key::of_addr(source), profile, call), self.now);
         self.prove_late(Key::of_addr(source), user, call, actions);
-        let whom = seen::challenged(profile, port, user);
+        let whom = self.fingerprints.challenged(profile, port, user);
         self.note_event(source, Event::Challenged(whom), actions);
     }
 
@@ -87,7 +90,7 @@ impl Engine {
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
         // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
-        let crowd = self.key(addr).hash() ^ u64::from(proved);
+        let crowd = self.fingerprints.reports(self.key(addr), proved);
         let most = (rule.threshold, rule.window);
         let (_, count) = self.reports.add(crowd, self.stats.reports, most, self.now);
         if count >= rule.threshold {
@@ -118,7 +121,7 @@ impl Engine {
             return;
         }
         let addr = net::canonical(addr);
-        let crowd = self.key(addr).hash();
+        let crowd = self.fingerprints.key(self.key(addr));
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
@@ -210,12 +213,13 @@ impl Engine {
     /// A failure as part of the whole.
     pub(super) fn watch_failure(
         &mut self,
-        source: IpAddr,
-        (grade, standing): (Grade, Standing),
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
         outcome: &Outcome,
-        user: Text,
         actions: &mut Vec<Action>,
     ) {
+        let standing = subject.standing;
         self.pulse.failure(&self.limits.policy.deafness, self.now);
         let forgeable = grade <= Grade::Unchallenged;
         let names_others = match outcome {
@@ -227,18 +231,26 @@ impl Engine {
         };
         if forgeable || names_others {
             let limit = self.limits.policy.alarm_forgeable_per_minute;
-            if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
+            if let Some((failures, victims)) = self.pulse.forgeable(seen.source, limit, self.now) {
                 actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
             }
         }
-        if let Outcome::Counted(_, tally) = outcome
-            && standing.is_strange()
-            && tally.failures == 1
-        {
-            let limit = self.limits.policy.alarm_distributed_per_minute;
-            if let Some((sources, users)) = self.pulse.newcomer(user, limit, self.now) {
-                actions.push(Action::Alarm(Alarm::Distributed { sources, users }));
-            }
+        let is_guess = grade >= Grade::Unchallenged && standing.is_strange();
+        if is_guess && matches!(outcome, Outcome::Counted(..) | Outcome::Weightless(_)) {
+            self.watch_campaign(seen, subject, actions);
+        }
+    }
+
+    /// A stranger that is not banned guessed.
+    fn watch_campaign(&mut self, seen: &Seen<'_>, subject: &Subject, actions: &mut Vec<Action>) {
+        let host = self.fingerprints.key(subject.key);
+        // An address that stands for another host is a network of its own.
+        let network = self.limits.wide_key(subject.addr);
+        let network = network.map_or(host, |network| self.fingerprints.key(network));
+        let limit = self.limits.policy.alarm_distributed_per_minute;
+        let found = self.campaign.failure(Stranger { host, network }, seen, limit, self.now);
+        if let Some((sources, users)) = found {
+            actions.push(Action::Alarm(Alarm::Distributed { sources, users }));
         }
     }
 
@@ -342,29 +354,38 @@ impl Engine {
         subject: &Subject,
     ) -> Option<(IpNet, Due)> {
         let rule = self.limits.policy.rules.network;
-        let acts = Effect::of(RuleName::Network, subject.standing, grade).acts();
-        if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
+        let effect = Effect::of(RuleName::Network, subject.standing, grade);
+        if effect == Effect::Nothing || !rule.guard.is_on() {
             return None;
         }
-        let crowd = self.fingerprints.network(self.limits.wide_key(subject.addr)?);
-        let weight = self.limits.weight(grade);
-        let member = subject.key.hash() >> 32;
-        let found = self.networks.add(crowd, member, weight, rule.window, self.now);
+        let sure = effect.acts() && rule.guard.admits(grade);
+        let crowd = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
+        let (host, weight) = (self.fingerprints.key(subject.key) >> 32, self.limits.weight(grade));
+        let failed = Failed { host, weight, grade, sure };
+        let found = self.networks.add(crowd, failed, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
-        if found.score < threshold || found.hosts < Rules::NETWORK_SOURCES {
+        // What it has done counts for one ban, or one report. A report takes nothing from what is sure.
+        let (effect, score, grade) = if found.sure >= threshold {
+            if found.hosts < Rules::NETWORK_SOURCES {
+                return None;
+            }
+            self.networks.remove(crowd);
+            (Effect::acting(RuleName::Network, subject.standing), found.sure, found.weakest)
+        } else if found.all >= threshold {
+            self.networks.forget_weak(crowd);
+            (Effect::Report, found.all, None)
+        } else {
             return None;
-        }
-        // What it has done counts for one ban, or one report.
-        self.networks.remove(crowd);
+        };
         let due = Due {
             rule: RuleName::Network,
             mode: rule.guard.mode,
-            effect: Effect::Ban,
-            count: found.score / UNIT,
-            score: found.score,
+            effect,
+            count: score / UNIT,
+            score,
             threshold: rule.threshold,
             window: rule.window,
-            grade,
+            grade: grade.unwrap_or(Grade::Unchallenged),
             ban_time: rule.ban_time,
             reason: None,
         };
@@ -381,7 +402,7 @@ impl Engine {
         let key = Key::of_network(&network);
         let count = self.offenders.bans(&key, self.now).saturating_add(1);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
-        if due.mode != Mode::Ban {
+        if due.mode != Mode::Ban || due.effect != Effect::Ban {
             self.stats.shadowed += 1;
             actions.push(Action::Shadowed { net: network, cause });
             return;

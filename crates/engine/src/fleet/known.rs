@@ -1,6 +1,5 @@
 //! Addresses and phones that peers know.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -101,8 +100,7 @@ impl KnownElsewhere {
 
     /// The phone may be at this address as well.
     pub(crate) fn may_be_at(&mut self, home: Home, host: Key, now: Timestamp) -> bool {
-        let address = host.short_hash().map_or(0, NonZeroU32::get);
-        self.spread.new_address(number(home), address, MAX_KNOWN_PER_HOME, now).within_limit
+        self.spread.new_address(number(home), host, MAX_KNOWN_PER_HOME, now).within_limit
     }
 
     /// A peer knows an address.

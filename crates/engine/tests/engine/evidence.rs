@@ -585,3 +585,23 @@ fn an_invite_is_judged_by_its_digest_user_not_by_the_number_called() {
     assert!(!world.is_banned(PHONE));
     assert_eq!(world.engine.stats().attention, 1);
 }
+
+/// Another address that half a public hash took for this one: the dialog registered there proved failures here.
+#[test]
+fn the_dialog_of_a_chosen_address_is_no_evidence_about_another() {
+    let mut world = World::without_networks(Policy::default());
+    world.pass(3 * MINUTE);
+    let (victim, chosen) = ("203.0.113.7", "2a0d:1234:5678:0:8c2:cbfa:ba9:216e");
+    let (source, at) = (victim.parse().unwrap(), world.now.earlier(HOUR));
+    let (user, user_agent) = (Text::new("1000"), Text::new("a phone"));
+    world.handle(Input::Remember(Success { source, user, user_agent, since: at, at }));
+    world.call = "the attacker's own";
+    world.register(chosen, "attacker");
+    world.pass(SECOND);
+    for _ in 0..70 {
+        let actions = world.attempt_and_fail(victim, "attacker", Some("attacker"));
+        assert_eq!(grades(&actions), [Grade::Unchallenged]);
+        assert!(denials(&actions).is_empty());
+        world.pass(SECOND);
+    }
+}

@@ -41,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
                 storm_at_a_known_address,
             ),
             Member::new("every phone of the installation after a power cut", storm_everywhere),
+            Member::new("phones with wrong passwords behind one new address", storm_of_mistakes),
         ],
     },
 ];
@@ -234,6 +235,27 @@ fn storm_at_a_new_address(seed: u64) -> Outcome {
     world.together(together);
     world.pass(30 * SECOND);
     nobody_banned(&mut world, began)
+}
+
+/// They are banned like any stranger, and they are no campaign, however many they are.
+fn storm_of_mistakes(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let began = world.now;
+    let (host, count) = (world.address().ip(), world.random.usize(100..400));
+    let users = world.users(count);
+    for user in &users {
+        let phone = SocketAddr::new(host, world.random.u16(1_025..));
+        world.guess(&Guess::new(phone, user), How::Answered);
+        let gap = world.between(30 * MILLISECOND, 150 * MILLISECOND);
+        world.pass(gap);
+    }
+    let campaign = world.ledger.alarm(|alarm| matches!(alarm, Alarm::Distributed { .. }));
+    ensure!(campaign.is_none(), "one NAT is no campaign");
+    world.check()?;
+    let arrived = world.guesses_of(host);
+    ensure!(arrived <= 5, "{arrived} of a stranger's wrong passwords");
+    Ok(Played::new(0, world.now.since(began), world.lost()))
 }
 
 fn storm_at_a_known_address(seed: u64) -> Outcome {

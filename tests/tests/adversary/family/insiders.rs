@@ -1,6 +1,6 @@
 //! Attackers with an account: they guess from addresses with log-ins.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use sipward_engine::{Alarm, Identity};
@@ -35,6 +35,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         members: &[
             Member::new("one account registered from many hosts", many_hosts),
             Member::new("many hosts, each guesses for others", many_hosts_guess),
+            Member::new("addresses that a public hash takes for one", chosen_hosts),
         ],
     },
     Family {
@@ -282,6 +283,43 @@ fn many_hosts(seed: u64) -> Outcome {
     }
     let known = known_among(&world, &hosts);
     ensure!(known == 5, "one account made {known} addresses known");
+    world.check()?;
+    Ok(Played::new(0, world.now.since(began).max(DAY), world.lost()))
+}
+
+/// Half of a hash without a secret is the same for all of them; or their last halves are, so that a product
+/// with it may be 0.
+fn chosen_hosts(seed: u64) -> Outcome {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let inverse = (0..5).fold(FACTOR as u32, |x, _| {
+        x.wrapping_mul(2_u32.wrapping_sub((FACTOR as u32).wrapping_mul(x)))
+    });
+    let mut world = World::new(seed);
+    world.settle();
+    let high = (world.network6().to_bits() >> 64) as u64;
+    let target = world.random.u32(..);
+    let public = [0, 0xC0AC_29B7_C97C_50DD, 0x3F84_D5B5_B547_0917][world.random.usize(..3)];
+    let same_half = world.random.bool();
+    let addrs = (1..=world.random.u32(20..60)).map(|a| {
+        if same_half {
+            return (high ^ u64::from(a), public);
+        }
+        let carry = (u64::from(high as u32 ^ a).wrapping_mul(FACTOR) >> 32) as u32;
+        let b = (target ^ a).wrapping_sub(carry).wrapping_mul(inverse) ^ (high >> 32) as u32;
+        (high, u64::from(a) << 32 | u64::from(b))
+    });
+    let addrs = addrs.map(|(high, low)| u128::from(high) << 64 | u128::from(low));
+    let hosts: Vec<_> =
+        addrs.map(|bits| SocketAddr::new(Ipv6Addr::from_bits(bits).into(), 5_060)).collect();
+    let users = world.users(1);
+    let began = world.now;
+    for host in &hosts {
+        world.log_in(*host, &users[0]).ok_or("no way in")?;
+    }
+    let known = known_among(&world, &hosts);
+    ensure!(known <= 5, "one account made {known} chosen addresses known");
+    let alarm = world.ledger.alarm(|alarm| matches!(alarm, Alarm::AccountSpread { .. }));
+    ensure!(alarm.is_some(), "an account at {} addresses, and no alarm", hosts.len());
     world.check()?;
     Ok(Played::new(0, world.now.since(began).max(DAY), world.lost()))
 }

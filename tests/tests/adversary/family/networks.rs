@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, Policy};
+use sipward_engine::{Alarm, Policy, RuleName};
 
-use crate::attack::{Guess, How};
+use crate::attack::{Forger, Guess, How};
 use crate::event::Kind;
 use crate::play::{Family, Member, Played};
 use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
@@ -25,6 +25,10 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("another /64 of a /48 for each guess", through_a_48),
             Member::new("a /48 below its threshold", below_the_threshold),
             Member::new("a /48 in which somebody is known", beside_somebody_known),
+            Member::new("networks of a /48 that a public hash takes for one", chosen_of_a_48),
+            Member::new("hosts of a /24 that a public hash takes for few", chosen_of_a_24),
+            Member::new("a /48 at both ends of a window", at_both_ends),
+            Member::new("borrowed nonces in the names of a stranger's /24", names_of_a_24),
         ],
     },
     Family {
@@ -139,6 +143,135 @@ fn beside_somebody_known(seed: u64) -> Outcome {
     let lost = world.lost();
     ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
     Ok(Played::new(world.guessed, world.now.since(began), lost))
+}
+
+/// A hash without a secret, of the two halves of an address.
+fn public_hash(addr: Ipv6Addr) -> u64 {
+    let bits = addr.to_bits();
+    let (high, low) = ((bits >> 64) as u64, bits as u64);
+    (high ^ low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ low
+}
+
+/// Who counts hosts by such a hash sees one.
+fn chosen_of_a_48(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let net = world.network6().to_bits() & !(u128::MAX >> 48);
+    let (bits, group) = ([0, 32, 58][seed as usize % 3], world.random.u64(..64));
+    let all = (0..65_536_u128).map(|subnet| Ipv6Addr::from_bits(net | subnet << 64));
+    let chosen = all.filter(|addr| (public_hash(*addr) >> bits) % 64 == group);
+    let low = world.random.u64(..);
+    let mut chosen = chosen.map(|addr| Ipv6Addr::from_bits(addr.to_bits() | u128::from(low)));
+    let arrived = rotate(&mut world, |world| {
+        SocketAddr::new(chosen.next().unwrap().into(), world.random.u16(1_025..))
+    });
+    banned_whole(&mut world, arrived, 48)
+}
+
+/// Who counts hosts by such a hash sees three, too few for a network.
+fn chosen_of_a_24(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let net = world.address();
+    let IpAddr::V4(v4) = net.ip() else { unreachable!("an IPv4 network") };
+    let [a, b, c, _] = v4.octets();
+    let bits = [0, 32, 58][seed as usize % 3];
+    let mut groups = vec![Vec::new(); 64];
+    for host in (0..=255).map(|d| Ipv4Addr::new(a, b, c, d)) {
+        groups[(public_hash(host.to_ipv6_mapped()) >> bits) as usize % 64].push(host);
+    }
+    groups.sort_by_key(|hosts| std::cmp::Reverse(hosts.len()));
+    let hosts: Vec<Ipv4Addr> = groups.into_iter().take(3).flatten().collect();
+    let users = world.users(50);
+    for n in 0..hosts.len() * 6 {
+        let host = SocketAddr::new(hosts[n % hosts.len()].into(), 5_060);
+        world.guess(&Guess::new(host, &users[n % 50]), How::Answered);
+        let gap = world.between(250 * MILLISECOND, 2 * SECOND);
+        world.pass(gap);
+    }
+    let arrived = world.guessed;
+    ensure!(arrived <= NETWORK, "{arrived} guesses of a /24 from {} hosts", hosts.len());
+    world.check()?;
+    Ok(Played::new(arrived, HOUR, world.lost()))
+}
+
+/// As many as go unpunished just before a window drops a part of itself, and as many just after.
+fn at_both_ends(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let (net, users) = (world.network6(), world.users(50));
+    // By the clock of the engine, whose time strangers know as well as their own.
+    let parts = [10, 11, 12, 15, 20, 60][world.random.usize(..6)];
+    let part = 600_000 / parts;
+    let into = |world: &World| u64::from((world.now.as_micros() / 1_000) as u32) % part;
+    let lead = world.between(4 * SECOND, 9 * SECOND);
+    let rest = into(&world);
+    world.pass(Duration::from_millis(2 * part - rest).saturating_sub(lead));
+    let began = world.now;
+    let mut times = Vec::new();
+    let mut burst = |world: &mut World, count: usize| {
+        for n in 0..count {
+            let host = world.inside(net, 48);
+            if world.guess(&Guess::new(host, &users[n % 50]), How::Answered) {
+                times.push(world.now);
+            }
+            world.pass(150 * MILLISECOND);
+        }
+    };
+    let first = world.random.usize(12..20);
+    burst(&mut world, first);
+    let missing = Duration::from_millis(600_000 - part) + lead;
+    let until = began + missing + world.between(100 * MILLISECOND, SECOND);
+    world.pass(until.since(world.now));
+    burst(&mut world, 40);
+    let window = times.iter().enumerate().map(|(at, begin)| {
+        times[at..].iter().take_while(|time| time.since(*begin) < 10 * MINUTE).count() as u64
+    });
+    let worst = window.max().unwrap_or_default();
+    ensure!(worst <= NETWORK, "{worst} guesses of a /48 within ten minutes");
+    world.check()?;
+    Ok(Played::new(times.len() as u64, HOUR, world.lost()))
+}
+
+/// One packet each. What is reported bans nobody but the hosts that are named twenty times.
+fn names_of_a_24(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let net = world.address();
+    let IpAddr::V4(v4) = net.ip() else { unreachable!("an IPv4 network") };
+    let [a, b, c, _] = v4.octets();
+    let users = world.users(5);
+    let hosts = world.random.u8(8..100);
+    let mut forger = Forger::default();
+    for n in 0..400_usize {
+        let nonce = forger.nonce(&mut world);
+        let host = Ipv4Addr::new(a, b, c, 1 + (n % usize::from(hosts)) as u8);
+        let host = SocketAddr::new(host.into(), 5_060);
+        world.guess(&Guess::new(host, &users[n % 5]), How::Reused(nonce));
+        let gap = world.between(20 * MILLISECOND, 400 * MILLISECOND);
+        world.pass(gap);
+    }
+    let wide = world.ledger.bans.iter().find(|ban| ban.net.prefix_len() < 32);
+    ensure!(wide.is_none(), "borrowed nonces alone: {:?}", wide.map(|ban| ban.net));
+    let quiet = Ipv4Addr::new(a, b, c, 200);
+    ensure!(!world.ledger.is_blocked(quiet.into()), "a host that nobody named is banned");
+    let told = world.ledger.shadowed.iter();
+    let told = told.filter(|(_, _, rule)| *rule == RuleName::Network).count();
+    ensure!(told > 0, "a network that sends 400 guesses, and not a word");
+    // Its own answered guesses still count, and what was reported took nothing from them.
+    let before = world.guessed;
+    let mut arrived = 0;
+    for n in 0..40 {
+        let host = SocketAddr::new(Ipv4Addr::new(a, b, c, 101 + n % 99).into(), 5_060);
+        arrived += u64::from(world.guess(&Guess::new(host, &users[0]), How::Answered));
+        world.pass(300 * MILLISECOND);
+    }
+    ensure!(arrived <= NETWORK, "{arrived} answered guesses of one network");
+    world.check()?;
+    Ok(Played::new(before + arrived, DAY, world.lost()))
 }
 
 fn through_a_64(seed: u64) -> Outcome {

@@ -26,6 +26,9 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("ten thousand hosts, five guesses a second in all", ten_thousand).every(4),
             Member::new("ten thousand hosts with one borrowed nonce", ten_thousand_borrowed)
                 .every(4),
+            Member::new("a few guesses in a row from each of them", some_each).every(4),
+            Member::new("up to nineteen in a row, with one borrowed nonce", many_borrowed_each)
+                .every(4),
             Member::new("many hosts against one account", one_account),
         ],
     },
@@ -113,17 +116,23 @@ fn mixed(seed: u64) -> Outcome {
     Ok(Played::new(times.len() as u64, world.now.since(began), world.lost()))
 }
 
-/// Many hosts, each so seldom that none is banned: an alarm that names accounts within a minute.
-fn many_hosts(world: &mut World, accounts: usize, borrowed: bool) -> Outcome {
+/// Many hosts, each so seldom that none is banned, or with `each` guesses in a row: an alarm that names accounts
+/// within a minute.
+fn many_hosts(world: &mut World, accounts: usize, each: usize, borrowed: bool) -> Outcome {
     world.settle();
     world.phones(2);
     let users = world.users(accounts);
     let hosts: Vec<_> = (0..10_000).map(|_| world.address()).collect();
     let mut forger = Forger::default();
     let began = world.now;
-    let mut alarmed = None;
-    while world.now.since(began) < 2 * MINUTE {
-        let host = hosts[world.random.usize(..hosts.len())];
+    let (mut alarmed, mut host) = (None, hosts[0]);
+    for n in 0.. {
+        if world.now.since(began) >= 2 * MINUTE {
+            break;
+        }
+        if n % each == 0 {
+            host = hosts[world.random.usize(..hosts.len())];
+        }
         let guess = Guess::new(host, &users[world.random.usize(..accounts)]);
         let how = if borrowed { How::Reused(forger.nonce(world)) } else { How::Answered };
         world.guess(&guess, how);
@@ -149,13 +158,26 @@ fn many_hosts(world: &mut World, accounts: usize, borrowed: bool) -> Outcome {
 fn ten_thousand(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let accounts = world.random.usize(1..60);
-    many_hosts(&mut world, accounts, false)
+    many_hosts(&mut world, accounts, 1, false)
+}
+
+/// Each one below its threshold, or up to it.
+fn some_each(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let (accounts, each) = (world.random.usize(1..60), world.random.usize(2..=5));
+    many_hosts(&mut world, accounts, each, false)
+}
+
+fn many_borrowed_each(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let (accounts, each) = (world.random.usize(1..60), world.random.usize(2..=19));
+    many_hosts(&mut world, accounts, each, true)
 }
 
 fn ten_thousand_borrowed(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let accounts = world.random.usize(1..60);
-    many_hosts(&mut world, accounts, true)
+    many_hosts(&mut world, accounts, 1, true)
 }
 
 fn one_account(seed: u64) -> Outcome {

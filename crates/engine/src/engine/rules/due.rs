@@ -171,7 +171,7 @@ impl Engine {
         if !rule.guard.is_on() || !counts || !rule.guard.admits(grade) {
             return None;
         }
-        let member = subject.key.hash();
+        let member = self.fingerprints.key(subject.key);
         let (before, sources) =
             self.accounts.add(seen.user_hash, member, (rule.threshold, rule.window), self.now);
         if sources < rule.threshold {
