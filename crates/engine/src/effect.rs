@@ -212,7 +212,7 @@ const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
         /* others registered */ [N, N, N, N, N, N, N],
     ]),
     (RuleName::Network, [
-        /* stranger */          [N, N, R, B, B, B, B],
+        /* stranger */          [N, N, B, B, B, B, B],
         /* caller */            [N, N, N, N, N, N, N],
         /* known */             [N, N, N, N, N, N, N],
         /* trusted */           [N, N, N, N, N, N, N],

@@ -37,21 +37,22 @@ struct Network {
     tag: u32,
     /// The part of time that was counted last, plus one; 0 for an empty place.
     part: u32,
-    /// Weights of what the network may be banned for, by part, in [`GRAIN`]s, the part of now at
-    /// `part % KEPT`. Full at 65,535: the highest threshold needs 1,280.
+    /// Weights of what one packet cannot forge, by part, in [`GRAIN`]s, the part of now at `part % KEPT`.
+    /// Full at 65,535: the highest threshold needs 1,280.
     sure: [u16; KEPT as usize],
-    /// Weights of what is only reported, by group: kept for a little longer than the window.
+    /// Weights of the rest, by group: kept for a little longer than the window.
     weak: [u16; GROUPS as usize],
     /// Grades of what is sure, for each group the bits of [`SURE`].
     grades: u16,
-    /// Hosts that failed with sure evidence, one bit for each hash, by group: a host counts for a little
-    /// longer than what it did.
-    hosts: [u64; GROUPS as usize],
+    /// Hosts that failed with sure evidence, and with other, one bit for each hash, by group: a host counts
+    /// for a little longer than what it did.
+    sure_hosts: [u32; GROUPS as usize],
+    weak_hosts: [u32; GROUPS as usize],
 }
 
 const _: () = assert!(size_of::<Network>() == 64, "one cache line");
 
-/// Grades on which a network may be banned, weakest first: what fits beside the weights.
+/// Grades of sure evidence, weakest first: what fits beside the weights.
 const SURE: [Grade; 4] = [Grade::Challenged, Grade::Assumed, Grade::Answered, Grade::Genuine];
 
 /// A failure in a network.
@@ -62,7 +63,7 @@ pub(crate) struct Failed {
     /// In thousandths.
     pub(crate) weight: u32,
     pub(crate) grade: Grade,
-    /// The network may be banned for it. Else it is only reported.
+    /// One packet cannot forge it, and it counts for the rule.
     pub(crate) sure: bool,
 }
 
@@ -71,10 +72,12 @@ pub(crate) struct Failed {
 pub(crate) struct Found {
     /// Sum of sure weights, in thousandths.
     pub(crate) sure: u32,
-    /// With what is only reported.
+    /// Of all weights.
     pub(crate) all: u32,
-    /// Different hosts with sure evidence, as far as they can be told apart: 64 at most.
-    pub(crate) hosts: u32,
+    /// Different hosts with sure evidence, as far as they can be told apart: 32 at most.
+    pub(crate) sure_hosts: u32,
+    /// With any evidence.
+    pub(crate) all_hosts: u32,
     /// The weakest grade of what is sure.
     pub(crate) weakest: Option<Grade>,
 }
@@ -119,10 +122,10 @@ impl Networks {
         }
     }
 
-    /// What was only reported begins anew.
+    /// What one packet can forge begins anew; the rest stays.
     pub(crate) fn forget_weak(&mut self, network: u64) {
         if let Some(entry) = self.of(network) {
-            entry.weak = [0; GROUPS as usize];
+            (entry.weak, entry.weak_hosts) = ([0; GROUPS as usize], [0; GROUPS as usize]);
         }
     }
 
@@ -147,9 +150,13 @@ impl Network {
         let (last, now) = (self.part / GROUP, part / GROUP);
         for n in 1..=now.wrapping_sub(last).min(GROUPS) {
             let group = (last.wrapping_add(n) % GROUPS) as usize;
-            if let (Some(weak), Some(hosts)) = (self.weak.get_mut(group), self.hosts.get_mut(group))
-            {
-                (*weak, *hosts) = (0, 0);
+            if let Some(weak) = self.weak.get_mut(group) {
+                *weak = 0;
+            }
+            for hosts in [&mut self.sure_hosts, &mut self.weak_hosts] {
+                if let Some(hosts) = hosts.get_mut(group) {
+                    *hosts = 0;
+                }
             }
             self.grades &= !(((1 << SURE.len()) - 1) << (group * SURE.len()));
         }
@@ -159,17 +166,17 @@ impl Network {
     fn count(&mut self, part: u32, failed: Failed) {
         let grains = u16::try_from(failed.weight.div_ceil(GRAIN)).unwrap_or(u16::MAX);
         let group = (part / GROUP % GROUPS) as usize;
-        if !failed.sure {
-            if let Some(sum) = self.weak.get_mut(group) {
-                *sum = sum.saturating_add(grains);
-            }
-            return;
-        }
-        if let Some(sum) = self.sure.get_mut((part % KEPT) as usize) {
+        let (sum, hosts) = if failed.sure {
+            (self.sure.get_mut((part % KEPT) as usize), &mut self.sure_hosts)
+        } else {
+            (self.weak.get_mut(group), &mut self.weak_hosts)
+        };
+        if let (Some(sum), Some(hosts)) = (sum, hosts.get_mut(group)) {
             *sum = sum.saturating_add(grains);
+            *hosts |= 1 << (failed.host % 32);
         }
-        if let Some(hosts) = self.hosts.get_mut(group) {
-            *hosts |= 1 << (failed.host % 64);
+        if !failed.sure {
+            return;
         }
         let grade = SURE.iter().position(|grade| *grade == failed.grade).unwrap_or_default();
         self.grades |= 1 << (group * SURE.len() + grade);
@@ -187,14 +194,16 @@ impl Network {
         let sum =
             |weights: &[u16]| -> u32 { weights.iter().map(|weight| u32::from(*weight)).sum() };
         let (sure, weak) = (sum(&self.sure), sum(&self.weak));
-        let hosts = self.hosts.iter().fold(0, |all, hosts| all | hosts);
+        let union = |hosts: &[u32]| -> u32 { hosts.iter().fold(0, |all, hosts| all | hosts) };
+        let (sure_hosts, weak_hosts) = (union(&self.sure_hosts), union(&self.weak_hosts));
         let grades =
             (0..GROUPS as usize).fold(0, |all, group| all | self.grades >> (group * SURE.len()));
         let weakest = (grades & ((1 << SURE.len()) - 1)).trailing_zeros();
         Found {
             sure: sure.saturating_mul(GRAIN),
             all: sure.saturating_add(weak).saturating_mul(GRAIN),
-            hosts: hosts.count_ones(),
+            sure_hosts: sure_hosts.count_ones(),
+            all_hosts: (sure_hosts | weak_hosts).count_ones(),
             weakest: SURE.get(weakest as usize).copied(),
         }
     }
@@ -231,11 +240,11 @@ mod tests {
         let found = networks.add(NETWORK, borrowed(9), WINDOW, at(540));
         let weakest = Some(Grade::Answered);
         let all = 4 * UNIT + UNIT / 4;
-        assert_eq!(found, Found { sure: 4 * UNIT, all, hosts: 4, weakest });
+        assert_eq!(found, Found { sure: 4 * UNIT, all, sure_hosts: 4, all_hosts: 5, weakest });
         let found = networks.add(NETWORK, answered(9), WINDOW, at(720));
         assert_eq!((found.sure, found.all), (UNIT, UNIT + UNIT / 4), "the first four have left");
         let found = networks.add(NETWORK, answered(9), WINDOW, at(180_000));
-        assert_eq!(found, Found { sure: UNIT, all: UNIT, hosts: 1, weakest });
+        assert_eq!(found, Found { sure: UNIT, all: UNIT, sure_hosts: 1, all_hosts: 1, weakest });
     }
 
     /// Nothing leaves it at a time for which an attacker could wait.
@@ -250,7 +259,11 @@ mod tests {
                 }
                 let end = begin + window.saturating_sub(Duration::from_millis(1));
                 let found = networks.add(NETWORK, answered(5), window, end);
-                assert_eq!((found.sure, found.hosts), (6 * UNIT, 6), "{window:?} from {begin:?}");
+                assert_eq!(
+                    (found.sure, found.sure_hosts),
+                    (6 * UNIT, 6),
+                    "{window:?} from {begin:?}"
+                );
                 let late = begin + window + window / 5;
                 let found = networks.add(NETWORK, answered(5), window, late);
                 assert!(found.sure <= 2 * UNIT, "{window:?} from {begin:?}: {found:?}");

@@ -358,22 +358,23 @@ impl Engine {
         if effect == Effect::Nothing || !rule.guard.is_on() {
             return None;
         }
-        let sure = effect.acts() && rule.guard.admits(grade);
+        let sure = effect.acts() && rule.guard.admits(grade) && grade > Grade::Unchallenged;
         let crowd = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
         let (host, weight) = (self.fingerprints.key(subject.key) >> 32, self.limits.weight(grade));
         let failed = Failed { host, weight, grade, sure };
         let found = self.networks.add(crowd, failed, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
-        // What it has done counts for one ban, or one report. A report takes nothing from what is sure.
-        let (effect, score, grade) = if found.sure >= threshold {
-            if found.hosts < Rules::NETWORK_SOURCES {
-                return None;
-            }
+        let (is_sure, all) = (found.sure >= threshold, found.all >= threshold);
+        let acting = Effect::acting(RuleName::Network, subject.standing);
+        // What it has done counts for one ban, or one report. What can be forged takes nothing from what is sure.
+        let (effect, score, grade) = if is_sure && found.sure_hosts >= Rules::NETWORK_SOURCES {
             self.networks.remove(crowd);
-            (Effect::acting(RuleName::Network, subject.standing), found.sure, found.weakest)
-        } else if found.all >= threshold {
+            (acting, found.sure, found.weakest)
+        } else if !is_sure && all && found.all_hosts >= Rules::NETWORK_SOURCES {
             self.networks.forget_weak(crowd);
-            (Effect::Report, found.all, None)
+            let weak = Effect::of(RuleName::Network, subject.standing, Grade::Unchallenged);
+            let acts = weak.acts() && rule.guard.admits(Grade::Unchallenged);
+            (if acts { acting } else { Effect::Report }, found.all, None)
         } else {
             return None;
         };
@@ -400,7 +401,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let key = Key::of_network(&network);
-        let count = self.offenders.bans(&key, self.now).saturating_add(1);
+        // One packet with a borrowed nonce can be in any name: such a ban is no reason for a longer one.
+        let lasting = due.grade > Grade::Unchallenged;
+        let before = if lasting { self.offenders.bans(&key, self.now) } else { 0 };
+        let count = before.saturating_add(1);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
         if due.mode != Mode::Ban || due.effect != Effect::Ban {
             self.stats.shadowed += 1;
@@ -422,8 +426,10 @@ impl Engine {
             self.refuse(network, reason, cause, actions);
             return;
         }
-        let forget_at = end + self.limits.policy.escalation.forget_after;
-        self.offenders.record(key, count, forget_at);
+        if lasting {
+            let forget_at = end + self.limits.policy.escalation.forget_after;
+            self.offenders.record(key, count, forget_at);
+        }
         let failures = due.count;
         actions.push(Action::Alarm(Alarm::NetworkBanned { net: network, failures }));
         self.watch_ban(actions);

@@ -391,7 +391,7 @@ impl Default for Rules {
             calls: Rule::new(Shadow, Answered, 5, ten_minutes, HOUR),
             raw_address: Rule::new(Shadow, Answered, 3, ten_minutes, HOUR),
             account: Rule::new(Shadow, Answered, 10, HOUR, HOUR),
-            network: Rule::new(Ban, Answered, 20, ten_minutes, ten_minutes),
+            network: Rule::new(Ban, Unchallenged, 20, ten_minutes, ten_minutes),
             insider: Rule::new(Ban, Unchallenged, 5, HOUR, ten_minutes),
             log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
             login: Rule {
