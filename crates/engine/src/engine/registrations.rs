@@ -197,8 +197,7 @@ impl Engine {
         self.accounts_spread.expire(now);
         self.insiders.expire(now, &self.limits);
         self.expire_guessed(now);
-        self.callers.expire(|_, until| *until <= now);
-        self.caller_networks.expire(|_, until| *until <= now);
+        self.callers.expire(now);
         self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_secs(60));
         self.flows.expire(now);

@@ -30,9 +30,6 @@ pub const MAX_NETWORK_BANS: usize = 100;
 /// phone slowed down for good.
 const DEALT_FOR: Duration = Duration::from_secs(3_600);
 
-/// How long an accepted call makes a host a caller.
-const CALLER_FOR: Duration = Duration::from_secs(86_400);
-
 impl Engine {
     /// Any event about a source (canonical): is it one too many?
     pub(super) fn note_event(&mut self, addr: IpAddr, event: Event, actions: &mut Vec<Action>) {
@@ -87,9 +84,10 @@ impl Engine {
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
         // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
-        let crowd = self.key(addr).hash() ^ u64::from(proved);
+        let crowd = self.key(addr).hash();
         let most = (rule.threshold, rule.window);
-        let (_, count) = self.reports.add(crowd, self.stats.reports, most, self.now);
+        let reports = if proved { &mut self.proved_reports } else { &mut self.reports };
+        let (_, count) = reports.add(crowd, self.stats.reports, most, self.now);
         if count >= rule.threshold {
             let grade = if proved { Grade::Answered } else { Grade::Unjoined };
             let reason = Some(Box::new(Text::new(reason)));
@@ -101,14 +99,15 @@ impl Engine {
     /// The dialplan accepted a call: its reports about this host are no news for a day.
     pub(super) fn on_call_accepted(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
         let addr = net::canonical(addr);
-        let until = self.now + CALLER_FOR;
-        *self.callers.entry(Key::of_addr(addr)) = until;
-        *self.caller_networks.entry(Key::of(&net::wide_net(addr))) = until;
-        self.settle_touching(&addr.into(), actions);
+        let (host, network) = (Key::of_addr(addr), Key::of(&net::wide_net(addr)));
+        let shared = self.limits.wide_key(addr).is_none();
+        if self.callers.accept(host, network, shared, self.now) {
+            self.settle_touching(&addr.into(), actions);
+        }
     }
 
     pub(super) fn is_caller(&self, host: &Key) -> bool {
-        self.callers.get(host).is_some_and(|until| *until > self.now)
+        self.callers.holds(host, self.now)
     }
 
     /// A log-in to sipward's console failed: not an event of FreeSWITCH, and not subject to its rules.
@@ -412,9 +411,8 @@ impl Engine {
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
         let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
         let known = self.populated.get(&key);
-        let caller = self.caller_networks.get(&key);
         let inside = known.is_some_and(|last| self.now.since(*last) < remember)
-            || caller.is_some_and(|until| *until > self.now)
+            || self.callers.inhabit(&key, self.now)
             || self.fleet.as_ref().is_some_and(|it| it.known.populates(&key, &self.fresh(it)));
         inside.then_some(*network)
     }
