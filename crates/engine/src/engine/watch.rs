@@ -11,6 +11,7 @@ use super::failures::Outcome;
 use super::rules::{Due, Subject};
 use crate::activity::{Event, Reached};
 use crate::bans::Ban;
+use crate::crowd::Size;
 use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
 use crate::key::Key;
@@ -87,7 +88,7 @@ impl Engine {
         let crowd = self.key(addr).hash();
         let most = (rule.threshold, rule.window);
         let reports = if proved { &mut self.proved_reports } else { &mut self.reports };
-        let (_, count) = reports.add(crowd, self.stats.reports, most, self.now);
+        let count = reports.add(crowd, self.stats.reports, most, self.now).count;
         if count >= rule.threshold {
             let grade = if proved { Grade::Answered } else { Grade::Unjoined };
             let reason = Some(Box::new(Text::new(reason)));
@@ -121,10 +122,10 @@ impl Engine {
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
-        let (before, count) = self.logins.add(crowd, member, most, self.now);
+        let Size { count, new } = self.logins.add(crowd, member, most, self.now);
         // In shadow it is reported once, for as long as it stays due. A ban begins the count anew.
         let shadow = rule.guard.mode == Mode::Shadow;
-        if count < rule.threshold || (shadow && before >= rule.threshold) {
+        if count < rule.threshold || (shadow && !new) {
             return;
         }
         if !shadow {

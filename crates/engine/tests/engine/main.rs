@@ -25,6 +25,7 @@ mod memory;
 mod model;
 mod population;
 mod preview;
+mod ranges;
 mod registrations;
 mod rules;
 mod scopes;
