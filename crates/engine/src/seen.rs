@@ -138,9 +138,11 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// One user of one domain: whose password was proved.
-    pub(crate) fn account(&self, user: u64, domain: &str) -> u64 {
-        self.0.hash_one((user, self.text(domain)))
+    /// One user of one domain, whose password was proved; of whichever where it is not sure. In letters of another
+    /// case it is the same user of the same domain for FreeSWITCH.
+    pub(crate) fn account(&self, user: &str, domain: Option<&str>) -> u64 {
+        let lower = |text: &str| self.text(&text.to_ascii_lowercase());
+        self.0.hash_one((lower(user), domain.map(lower)))
     }
 
     /// A network, for tables whose places strangers could otherwise choose.
