@@ -82,6 +82,7 @@ fn feed(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &
                 profile: &profile,
                 user: &user,
                 domain: &text(&attempt.domain),
+                realm: attempt.realm.as_ref().map(Text::lossy).as_deref(),
                 username: username.as_deref(),
                 call_id: &text(&attempt.contact.call_id),
                 websocket: attempt.contact.is_websocket(),

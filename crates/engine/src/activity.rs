@@ -53,8 +53,12 @@ impl Rank for Doings {
 struct Count {
     /// On the wrapping clock of [`millis`], in two halves, so that nothing is padded.
     begin: [u16; 2],
+    /// [`REACHED`] once it has reached the threshold.
     count: u16,
 }
+
+/// The count of a window that has reached its threshold, which it does once, whatever the threshold becomes.
+const REACHED: u16 = u16::MAX;
 
 impl Activity {
     pub(crate) fn new(seed: u64) -> Self {
@@ -141,6 +145,16 @@ impl Activity {
         }
     }
 
+    /// A source was banned: its windows begin anew.
+    pub(crate) fn begin_anew(&mut self, key: &Key) {
+        let slot = self.table.find(key);
+        if let Some(doings) = slot.and_then(|slot| self.table.get_mut(slot)) {
+            doings.events = Count::default();
+            doings.unanswered = Count::default();
+            doings.abandoned = Count::default();
+        }
+    }
+
     /// Forgets sources that have been quiet for longer than any of the windows. True when it has
     /// looked at all of them.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &ActivityLimits) -> bool {
@@ -181,8 +195,15 @@ impl Count {
             let begin = [now as u16, (now >> 16) as u16];
             *self = Self { begin, count: 0 };
         }
-        self.count = self.count.saturating_add(1);
-        u32::from(self.count) == limit.threshold
+        if self.count == REACHED {
+            return false;
+        }
+        self.count += 1;
+        let reached = u32::from(self.count) >= limit.threshold;
+        if reached {
+            self.count = REACHED;
+        }
+        reached
     }
 }
 
@@ -205,4 +226,30 @@ pub(crate) struct Reached {
     pub(crate) flood: bool,
     pub(crate) challenges: bool,
     pub(crate) calls: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(count: &mut Count, threshold: u32, times: u32) -> Vec<u32> {
+        let limit = Limit { threshold, window_ms: 1_000 };
+        (1..=times).filter(|_| count.add(limit, 7)).collect()
+    }
+
+    #[test]
+    fn every_threshold_is_reached_once_in_a_window() {
+        for threshold in [1, 2, 64, 1_000, 65_534, 65_535] {
+            assert_eq!(reached(&mut Count::default(), threshold, 140_000), [threshold]);
+        }
+    }
+
+    #[test]
+    fn a_threshold_that_falls_below_the_count_is_reached_by_the_next_event() {
+        let mut count = Count::default();
+        assert!(reached(&mut count, 1_000, 500).is_empty());
+        assert_eq!(reached(&mut count, 60, 500), [1]);
+        assert!(reached(&mut count, 30, 500).is_empty());
+        assert!(count.add(Limit { threshold: 1, window_ms: 1_000 }, 1_007), "the next window");
+    }
 }

@@ -20,6 +20,17 @@ pub(crate) struct Crowds {
 struct Crowd {
     /// Hash and last time of each, the latest last; at most the rule's threshold, of 64.
     members: VecDeque<(u64, Timestamp)>,
+    /// It was as large as the threshold when a member came last.
+    full: bool,
+}
+
+/// How large a crowd is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Members within the window, as far as the threshold: more need not be told apart.
+    pub(crate) count: u32,
+    /// It has just become as large as the threshold, or the threshold as small as the crowd.
+    pub(crate) new: bool,
 }
 
 impl Crowds {
@@ -27,27 +38,31 @@ impl Crowds {
         Self { table: LruTable::new(MAX_CROWDS, seed) }
     }
 
-    /// Adds a member; gives the members within the window, before and after, as far as `most` (a
-    /// threshold: more members than that need not be told apart).
+    /// Adds a member; `most` is the threshold.
     pub(crate) fn add(
         &mut self,
         crowd: u64,
         member: u64,
         (most, window): (u32, Duration),
         now: Timestamp,
-    ) -> (u32, u32) {
-        let members = &mut self.table.entry(crowd).members;
+    ) -> Size {
+        let crowd = self.table.entry(crowd);
+        let members = &mut crowd.members;
         while members.front().is_some_and(|(_, at)| *at + window <= now) {
             members.pop_front();
         }
-        let before = count(members);
+        crowd.full &= count(members) >= most;
         if let Some(known) = members.iter().position(|(other, _)| *other == member) {
             members.remove(known);
-        } else if before >= most {
-            members.pop_front();
+        } else if count(members) >= most {
+            // Of more than that, if the threshold has fallen.
+            members.drain(..=members.len().saturating_sub(most as usize));
         }
         members.push_back((member, now));
-        (before, count(members))
+        let count = count(members);
+        let full = count >= most;
+        let was_full = std::mem::replace(&mut crowd.full, full);
+        Size { count, new: full && !was_full }
     }
 
     /// Members of a crowd within the window but for this one, as far as they are told apart.
@@ -77,4 +92,38 @@ impl Crowds {
 
 fn count(members: &VecDeque<(u64, Timestamp)>) -> u32 {
     u32::try_from(members.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+    const WINDOW: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_crowd_is_new_once_for_as_long_as_it_is_large_enough() {
+        let mut crowds = Crowds::new(42);
+        let mut come = |member, most, now| crowds.add(1, member, (most, WINDOW), now);
+        for member in 1..=9 {
+            assert_eq!(come(member, 10, NOW), Size { count: member as u32, new: false });
+        }
+        assert_eq!(come(9, 10, NOW).count, 9, "again");
+        assert_eq!(come(10, 10, NOW), Size { count: 10, new: true });
+        assert_eq!(come(11, 10, NOW), Size { count: 10, new: false });
+        let later = NOW + WINDOW;
+        assert_eq!(come(1, 10, later), Size { count: 1, new: false });
+        assert_eq!(come(2, 10, later), Size { count: 2, new: false });
+        assert_eq!(come(3, 3, later), Size { count: 3, new: true }, "a lower threshold");
+        assert_eq!(come(4, 2, later), Size { count: 2, new: false });
+    }
+
+    #[test]
+    fn a_threshold_that_falls_below_a_crowd_is_reached_by_its_next_member() {
+        let mut crowds = Crowds::new(42);
+        for member in 0..20 {
+            assert!(!crowds.add(1, member, (64, WINDOW), NOW).new);
+        }
+        assert_eq!(crowds.add(1, 20, (10, WINDOW), NOW), Size { count: 10, new: true });
+    }
 }

@@ -31,6 +31,7 @@ use crate::acl::AclAnswers;
 use crate::activity::Activity;
 use crate::agents::Agents;
 use crate::bans::Bans;
+use crate::callers::Callers;
 use crate::campaign::Campaign;
 use crate::complaints::Complaints;
 use crate::crowd::Crowds;
@@ -67,9 +68,6 @@ const MAX_PROVED: usize = 8_192;
 
 /// Networks with known hosts: at most as many as known sources.
 const MAX_INHABITED: usize = 131_072;
-
-/// Callers.
-const MAX_CALLERS: usize = 65_536;
 
 /// Decides which sources are banned and for how long.
 ///
@@ -134,10 +132,7 @@ pub struct Engine {
     insiders: Insiders,
     /// When a guessed password was last reported: by account, by host, and by both.
     guessed: LruTable<u64, Timestamp>,
-    /// Hosts whose calls the dialplan accepted, and until when that holds.
-    callers: LruTable<Key, Timestamp>,
-    /// The /24s and /48s of them, and until when that holds.
-    caller_networks: LruTable<Key, Timestamp>,
+    callers: Callers,
     /// Changes when others are spared.
     spared_version: u64,
     acl: AclAnswers,
@@ -146,8 +141,10 @@ pub struct Engine {
     accounts: Crowds,
     /// Failures of strangers by network.
     networks: Networks,
-    /// Reports by source.
+    /// Reports by source. Those that can be forged in any number of names have a table of their own: they must not
+    /// push out the others.
     reports: Crowds,
+    proved_reports: Crowds,
     /// Failed log-ins to sipward's console by source.
     logins: Crowds,
     /// Log lines that may yet turn out to be failures seen as events.
@@ -204,14 +201,14 @@ impl Engine {
             accounts_spread: Accounts::new(seed),
             insiders: Insiders::new(seed),
             guessed: LruTable::new(guessed::MAX_REPORTED, seed),
-            callers: LruTable::new(MAX_CALLERS, seed),
-            caller_networks: LruTable::new(MAX_CALLERS, seed),
+            callers: Callers::new(seed),
             spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
             accounts: Crowds::new(seed),
             networks: Networks::default(),
             reports: Crowds::new(seed),
+            proved_reports: Crowds::new(seed),
             logins: Crowds::new(seed),
             complaints: Complaints::new(seed),
             lines: Crowds::new(seed),
@@ -393,7 +390,8 @@ impl Engine {
 
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
-        let crowds = self.accounts.len() + self.reports.len() + self.accounts_spread.len();
+        let reports = self.reports.len() + self.proved_reports.len();
+        let crowds = self.accounts.len() + reports + self.accounts_spread.len();
         let hosts = self.unproved.len()
             + self.insiders.len()
             + self.guessed.len()
@@ -425,6 +423,7 @@ impl Engine {
         let rules = &self.limits.policy.rules;
         self.accounts.expire(now, rules.account.window);
         self.reports.expire(now, rules.report.window);
+        self.proved_reports.expire(now, rules.report.window);
         self.logins.expire(now, rules.login.window);
         self.lines.expire(now, rules.log.window);
     }

@@ -34,13 +34,18 @@ pub(crate) struct HeldAccusations {
 }
 
 impl HeldAccusations {
-    /// Lets an accusation wait, unless the same one does. Gives its deadline.
+    /// Lets an accusation wait, unless the same one does: then the better evidence of the two goes on waiting, no
+    /// longer than the first. Gives its deadline.
     pub(crate) fn hold(&mut self, accusation: Accusation, now: Timestamp) -> Timestamp {
-        let same = |(_, held): &&(Timestamp, Accusation)| {
+        let same = |(_, held): &&mut (Timestamp, Accusation)| {
             held.addr == accusation.addr && held.rule == accusation.rule
         };
-        if let Some((deadline, _)) = self.queue.iter().find(same) {
-            return *deadline;
+        if let Some((deadline, held)) = self.queue.iter_mut().find(same) {
+            let deadline = *deadline;
+            if accusation.grade > held.grade {
+                *held = accusation;
+            }
+            return deadline;
         }
         let deadline = now + HELD_FOR;
         self.queue.push_back((deadline, accusation));
@@ -59,5 +64,32 @@ impl HeldAccusations {
     /// When the next one has waited long enough.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.queue.front().map(|(deadline, _)| *deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[test]
+    fn better_evidence_takes_the_place_of_what_waits_and_waits_no_longer() {
+        let mut held = HeldAccusations::default();
+        let accusation = |grade, count| Accusation {
+            rule: RuleName::Report,
+            grade,
+            count,
+            addr: IpAddr::from([192, 0, 2, 7]),
+            reason: None,
+        };
+        let deadline = held.hold(accusation(Grade::Unjoined, 3), NOW);
+        let later = NOW + HELD_FOR / 2;
+        assert_eq!(held.hold(accusation(Grade::Answered, 4), later), deadline);
+        assert_eq!(held.hold(accusation(Grade::Unjoined, 9), later), deadline);
+        assert!(held.due(later).is_none());
+        let due = held.due(deadline).unwrap();
+        assert_eq!((due.grade, due.count), (Grade::Answered, 4));
+        assert!(held.due(deadline + HELD_FOR).is_none(), "one accusation");
     }
 }

@@ -355,6 +355,9 @@ pub struct AuthAttempt<'a> {
     pub user: &'a str,
     /// Its domain (`from-host`).
     pub domain: &'a str,
+    /// `realm` of the digest. A profile with a domain of its own (`force-register-domain`) takes any, and one without
+    /// takes any domain of the To address: only where both are the same do they name the account.
+    pub realm: Option<&'a str>,
     /// Digest user name; `None` when FreeSWITCH wrote `unknown`, so the nonce was never checked.
     pub username: Option<&'a str>,
     /// `call-id`: the dialog, named by the sender. A host off the path does not know that of another phone.
@@ -384,6 +387,8 @@ pub struct Registered<'a> {
     pub user: &'a str,
     /// Its domain (`from-host`).
     pub domain: &'a str,
+    /// `realm` of the digest, as in [`AuthAttempt::realm`]. `None` in a list of registrations.
+    pub realm: Option<&'a str>,
     /// Digest user name (`username`): whose password was proved. `None` where FreeSWITCH does not
     /// say, as in a list of registrations; then it is `user`.
     pub username: Option<&'a str>,

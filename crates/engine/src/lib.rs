@@ -19,6 +19,7 @@
 //! | `identity`, `live` | who logged in from there before, who is registered now and from which ports: [`Identity`] |
 //! | `effect` | what each rule does to whom on which evidence: the one table |
 //! | `accounts`, `insiders` | accounts at many addresses; guesses from where users log in |
+//! | `callers` | hosts whose calls the dialplan accepted |
 //! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
 //! | `agents`, `crowd`, `networks`, `pulse` | scanners' names; accounts; networks; deafness and campaigns |
@@ -36,6 +37,7 @@ mod action;
 mod activity;
 mod agents;
 mod bans;
+mod callers;
 mod campaign;
 mod complaints;
 mod crowd;

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use crate::effect::{Effect, Standing};
 use crate::key::Key;
-use crate::{Grade, Guard, Policy, Rule, RuleName, Timestamp};
+use crate::{Grade, Guard, Mode, Policy, Rule, RuleName, Timestamp};
 pub(crate) use activity::{ActivityLimits, Limit};
 
 /// Well-known prefixes of which every address stands for another IPv4 host: NAT64 (RFC 6052, RFC 8215)
@@ -102,7 +102,7 @@ pub(crate) struct Limits {
     failures: Admitted,
     /// The longest window that looks at histories.
     pub(crate) keep_ms: u32,
-    /// Failures of one source that can matter to any rule.
+    /// Failures of one source that can matter to any rule: so many of good evidence, and as many of weak.
     pub(crate) max_history: usize,
 }
 
@@ -130,7 +130,8 @@ impl Limits {
         let translated = translated.chain(policy.nat64_prefixes.iter().copied()).collect();
         let counting = [&rules.users, &rules.slow, &rules.calls, &rules.raw_address];
         let on = counting.into_iter().filter(|rule| rule.guard.is_on());
-        let most = on.clone().map(|rule| rule.threshold).fold(base, u32::max);
+        let deaf = if policy.deafness.mode == Mode::Off { 0 } else { policy.deafness.max_failures };
+        let most = on.clone().map(|rule| rule.threshold).fold(base.max(deaf), u32::max);
         let longest = on.map(|rule| rule.window).fold(policy.window, Duration::max);
         Self {
             threshold,

@@ -2,19 +2,33 @@
 
 mod ports;
 
+use std::hash::BuildHasher as _;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use self::ports::{OwnPort, Ports};
 use crate::Timestamp;
+use crate::hash::Seed;
 use crate::key::Key;
 use crate::limits::seconds;
 use crate::lru::LruTable;
 
-/// Registrations held at once, some 200 bytes each with what is looked up by. Only users with a password
+/// Registrations held at once, some 250 bytes each with what is looked up by. Only users with a password
 /// come in here; beyond it the one that was renewed longest ago is forgotten, and health memory still
 /// knows its source.
 const MAX_LIVE: usize = 131_072;
+
+/// Registrations of one account at one host. A profile that does not compare the digest's user with the To user lets
+/// an account register any number of names: it must not push out others.
+const MAX_OF_ACCOUNT: u32 = 256;
+
+/// Registrations at once that nothing proves: an account's owner can make them in any address.
+const MAX_UNPROVED: usize = MAX_LIVE / 8;
+
+/// Dialogs that were given up so soon: of an account at a host so many an hour still prove their user afterwards.
+/// One that begins a new dialog with every registration must not push out those of others.
+const SHORT: Duration = Duration::from_secs(10);
+const MAX_SHORT: u32 = 16;
 
 /// Lifetime of a registration whose event has none: the default of a SIP registrar
 /// (RFC 3261 section 10.3).
@@ -33,8 +47,13 @@ const GENUINE_FOR: u32 = 3_600;
 /// The registrations that hold, how many each host has, and their dialogs.
 #[derive(Debug)]
 pub(crate) struct Live {
+    hashes: Seed,
     /// By user at its host: [`Put::id`]. `None` while one is being made.
     registrations: LruTable<u64, Option<Registration>>,
+    /// How many of them each account has at a host.
+    pairs: LruTable<u64, Pair>,
+    /// Those of them that are [`Proof::Unproved`].
+    unproved: usize,
     /// Holds the hosts of `registrations`, so it is never larger.
     hosts: LruTable<Key, Host>,
     /// Of the same registrations as `hosts`: their further ports.
@@ -78,18 +97,29 @@ pub(crate) enum Proof {
     Proved,
 }
 
-/// With what it is found by, a cache line of 64 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Registration {
     host: Key,
     call: u64,
     line: u64,
+    /// Hash of host and account.
+    pair: u64,
     /// When it was made, renewed, or seen in a snapshot.
     seen: Timestamp,
     /// Seconds of the epoch, rounded up.
     until: u32,
     port: Option<NonZeroU16>,
     proof: Proof,
+}
+
+/// An account at a host.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    /// Its registrations.
+    held: u32,
+    /// Dialogs that it gave up at once, and since when they are counted, in seconds of the epoch.
+    short: u32,
+    since: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,6 +132,8 @@ struct Host {
     account: u64,
     /// Another account was also registered there since the last time without registrations.
     several: bool,
+    /// An account had more registrations than are held.
+    crowded: bool,
     port: OwnPort,
 }
 
@@ -124,7 +156,10 @@ pub(crate) enum Registered {
 impl Live {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
+            hashes: Seed::new(seed),
             registrations: LruTable::new(MAX_LIVE, seed),
+            pairs: LruTable::new(MAX_LIVE, seed),
+            unproved: 0,
             hosts: LruTable::new(MAX_LIVE, seed),
             ports: Ports::default(),
             calls: LruTable::new(MAX_LIVE, seed),
@@ -136,6 +171,10 @@ impl Live {
     pub(crate) fn put(&mut self, put: Put, now: Timestamp) {
         let Put { id, host, account, call, line, life, .. } = put;
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
+        let pair = self.hashes.hash_one((host, account));
+        if !self.has_room(&put, pair) {
+            return;
+        }
         let (slot, evicted) = self.registrations.find_or_insert(id);
         if let Some((_, Some(gone))) = evicted {
             self.leave(gone, now);
@@ -158,13 +197,33 @@ impl Live {
         // A list that does not name the port of this dialog changes nothing about it.
         let port = put.port.and_then(NonZeroU16::new).or(known_port.filter(|_| same_dialog));
         let until_second = seconds(until + Duration::from_micros(999_999));
-        *place =
-            Some(Registration { host, call, line, seen: now, until: until_second, port, proof });
+        *place = Some(Registration {
+            host,
+            call,
+            line,
+            pair,
+            seen: now,
+            until: until_second,
+            port,
+            proof,
+        });
+        self.unproved += usize::from(proof == Proof::Unproved);
+        match before {
+            Some(before) => {
+                self.unproved =
+                    self.unproved.saturating_sub((before.proof == Proof::Unproved).into());
+                if before.pair != pair {
+                    self.leave_pair(before.pair);
+                    self.pairs.entry(pair).held += 1;
+                }
+            }
+            None => self.pairs.entry(pair).held += 1,
+        }
         if !same_dialog {
             // The phone has begun anew, here or (the same call) at another address.
             if let Some(before) = before {
                 self.calls.remove(&before.call);
-                self.end_line(before.line, now);
+                self.give_up(&before, now);
             }
             if proof != Proof::Unproved {
                 self.end(call, now);
@@ -188,6 +247,48 @@ impl Live {
         let entry = self.hosts.entry(host);
         entry.several |= entry.account != account;
         entry.until = entry.until.max(until);
+    }
+
+    /// There is room for one more of the account, or it is there already.
+    fn has_room(&mut self, put: &Put, pair: u64) -> bool {
+        if self.registrations.find(&put.id).is_some() {
+            return true;
+        }
+        if self.pairs.get(&pair).is_some_and(|pair| pair.held >= MAX_OF_ACCOUNT) {
+            let slot = self.hosts.find(&put.host);
+            if let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) {
+                host.crowded = true;
+            }
+            return false;
+        }
+        put.proof != Proof::Unproved || self.unproved < MAX_UNPROVED
+    }
+
+    /// A list names a registration that was made with another account's password, as far as events told: it goes on,
+    /// and makes nobody known. So does one that no event told of where an account has more than are held.
+    pub(crate) fn is_anothers(&mut self, listed: &Put, now: Timestamp) -> bool {
+        let slot = self.registrations.find(&listed.id);
+        let held = slot.and_then(|slot| self.registrations.value_mut(slot)?.as_mut());
+        match held.filter(|held| held.call == listed.call) {
+            Some(held) if held.line != listed.line => {
+                let until = now + listed.life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
+                (held.seen, held.until) = (now, held.until.max(seconds(until)));
+                let (host, line) = (held.host, held.line);
+                if held.proof != Proof::Unproved {
+                    let slot = self.hosts.find(&host);
+                    if let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) {
+                        host.until = host.until.max(until);
+                    }
+                    let slot = self.lines.find(&line);
+                    if let Some(line) = slot.and_then(|slot| self.lines.value_mut(slot)) {
+                        line.until = line.until.max(seconds(until).saturating_add(GENUINE_FOR));
+                    }
+                }
+                true
+            }
+            Some(_) => false,
+            None => self.hosts.get(&listed.host).is_some_and(|host| host.crowded),
+        }
     }
 
     /// The registration with this Call-ID ended.
@@ -217,6 +318,8 @@ impl Live {
         let seconds = seconds(now);
         self.forget(now, |registration| registration.until <= seconds);
         self.lines.expire(|_, line| line.until <= seconds);
+        self.pairs
+            .expire(|_, pair| pair.held == 0 && seconds.saturating_sub(pair.since) >= GENUINE_FOR);
     }
 
     /// Registrations of a host.
@@ -321,9 +424,22 @@ impl Live {
         self.ports.enter(key, &mut host.port, port);
     }
 
+    fn leave_pair(&mut self, pair: u64) {
+        let slot = self.pairs.find(&pair);
+        let Some(held) = slot.and_then(|slot| self.pairs.value_mut(slot)) else {
+            return;
+        };
+        held.held = held.held.saturating_sub(1);
+        if held.held == 0 && held.short == 0 {
+            self.pairs.remove(&pair);
+        }
+    }
+
     fn leave(&mut self, gone: Registration, now: Timestamp) {
-        self.end_line(gone.line, now);
+        self.give_up(&gone, now);
+        self.leave_pair(gone.pair);
         if gone.proof == Proof::Unproved {
+            self.unproved = self.unproved.saturating_sub(1);
             return;
         }
         let key = gone.host;
@@ -338,7 +454,26 @@ impl Live {
         }
     }
 
-    /// A registration is over: its dialog still proves its user for an hour.
+    /// A registration is over, or its phone has begun another dialog.
+    fn give_up(&mut self, gone: &Registration, now: Timestamp) {
+        if now.since(gone.seen) < SHORT && self.is_one_too_many(gone.pair, seconds(now)) {
+            self.lines.remove(&gone.line);
+        } else {
+            self.end_line(gone.line, now);
+        }
+    }
+
+    /// An account gave up one more dialog at once.
+    fn is_one_too_many(&mut self, pair: u64, now: u32) -> bool {
+        let pair = self.pairs.entry(pair);
+        if now.saturating_sub(pair.since) >= GENUINE_FOR {
+            (pair.short, pair.since) = (0, now);
+        }
+        pair.short = pair.short.saturating_add(1);
+        pair.short > MAX_SHORT
+    }
+
+    /// A dialog is over: it still proves its user for an hour.
     fn end_line(&mut self, line: u64, now: Timestamp) {
         let slot = self.lines.find(&line);
         if let Some(line) = slot.and_then(|slot| self.lines.value_mut(slot)) {

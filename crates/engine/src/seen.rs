@@ -145,19 +145,16 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// One user of one domain: whose password was proved.
-    pub(crate) fn account(&self, user: u64, domain: &str) -> u64 {
-        self.keys.hash_one((user, self.text(domain)))
+    /// One user of one domain, whose password was proved; of any domain where it is not sure. In letters of another
+    /// case it is the same user of the same domain for FreeSWITCH.
+    pub(crate) fn account(&self, user: &str, domain: Option<&str>) -> u64 {
+        let lower = |text: &str| self.text(&text.to_ascii_lowercase());
+        self.keys.hash_one((lower(user), domain.map(lower)))
     }
 
     /// A host, a source or a network, where no room is for the whole key.
     pub(crate) fn key(&self, key: Key) -> u64 {
         self.keys.hash_one(key)
-    }
-
-    /// What the reports about a source are counted by, proved and forgeable ones apart.
-    pub(crate) fn reports(&self, source: Key, proved: bool) -> u64 {
-        self.keys.hash_one((source, proved))
     }
 
     /// A dialog at a profile and an address.

@@ -193,6 +193,7 @@ impl EngineTask {
             port: phone.port,
             user: &phone.user,
             domain: &phone.domain,
+            realm: None,
             username: None,
             call_id: &phone.call_id,
             user_agent: "",

@@ -30,6 +30,7 @@ fn banned_besides(host: &HostFacts, others: Vec<Exempt>, source: &str) -> Vec<St
         profile,
         user,
         domain: "pbx.test",
+        realm: Some("pbx.test"),
         username: Some(user),
         call_id,
         websocket: false,

@@ -89,6 +89,7 @@ impl Storm {
             profile,
             user,
             domain: "pbx.example",
+            realm: Some("pbx.example"),
             username: Some(user),
             call_id,
             websocket: false,

@@ -57,6 +57,7 @@ impl Engine {
             self.offenders.record(subject.key, count, forget_at);
         }
         self.sources.remove(&subject.key);
+        self.activity.begin_anew(&subject.key);
         self.watch_ban(actions);
         true
     }

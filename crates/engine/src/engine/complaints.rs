@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Engine;
 use crate::complaints::{JOIN_LINE, Line, Lines};
+use crate::crowd::Size;
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::{Action, Complaint, ComplaintKind, Grade, Mode, RuleName, Text, net};
@@ -77,11 +78,11 @@ impl Engine {
         self.lines_counted += 1;
         let member = self.lines_counted;
         let most = (rule.threshold, rule.window);
-        let (before, count) = self.lines.add(crowd, member, most, self.now);
+        let Size { count, new } = self.lines.add(crowd, member, most, self.now);
         // In shadow it is reported once, for as long as it stays due. A ban begins the count anew: what
         // was counted towards it counts for no second one.
         let shadow = rule.guard.mode == Mode::Shadow;
-        if count < rule.threshold || (shadow && before >= rule.threshold) {
+        if count < rule.threshold || (shadow && !new) {
             return;
         }
         if !shadow {

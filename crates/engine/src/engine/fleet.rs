@@ -486,10 +486,9 @@ impl Engine {
         } else {
             !is_part || self.populated.get(&wide).is_some()
         };
-        let called = !is_part || self.caller_networks.get(&wide).is_some();
+        let called = !is_part || self.callers.inhabit(&wide, self.now);
         let known = known.then(|| self.known_sources()).into_iter().flatten();
-        let callers = called.then(|| self.callers.iter()).into_iter().flatten();
-        let callers = callers.filter(|(_, until)| **until > self.now).map(|(host, _)| *host);
+        let callers = called.then(|| self.callers.hosts(self.now)).into_iter().flatten();
         let mut hosts = known.chain(callers).map(Key::addr);
         hosts.find(|host| net.contains(host)).map(IpNet::from)
     }

@@ -55,7 +55,7 @@ impl Engine {
         let Some(before) = self.before(success, host, user) else {
             return false;
         };
-        let account = self.fingerprints.account(user, success.domain);
+        let account = self.fingerprints.account(success.user, success.domain);
         let line = self.fingerprints.line(host, account, 0);
         if self.may_report(account, REPORT_EVERY) && self.may_report(line, SAME_HOST_EVERY) {
             for what in [account, line, self.fingerprints.key(host)] {

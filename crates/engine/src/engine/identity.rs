@@ -44,7 +44,7 @@ struct UnprovedSuccess {
     at: Timestamp,
     source: IpAddr,
     user: Text,
-    domain: Text,
+    domain: Option<Text>,
     user_agent: Text,
     /// The registration that came of it.
     registration: Option<Put>,
@@ -55,8 +55,11 @@ impl UnprovedSuccess {
     fn new(success: LoggedIn<'_>, at: Timestamp) -> Option<Self> {
         let LoggedIn { source, .. } = success;
         let text = |text| Some(Text::new(text)).filter(|text| !text.is_cut());
-        let (user, domain) = (text(success.user)?, text(success.domain)?);
-        let user_agent = text(success.user_agent)?;
+        let (user, user_agent) = (text(success.user)?, text(success.user_agent)?);
+        let domain = match success.domain {
+            Some(domain) => Some(text(domain)?),
+            None => None,
+        };
         Some(Self { at, source, user, domain, user_agent, registration: None })
     }
 }
@@ -120,8 +123,15 @@ pub(super) struct LoggedIn<'a> {
     pub(super) source: IpAddr,
     /// The user of the digest: whose password was proved.
     pub(super) user: &'a str,
-    pub(super) domain: &'a str,
+    /// Its domain, where nothing else than that would do.
+    pub(super) domain: Option<&'a str>,
     pub(super) user_agent: &'a str,
+}
+
+/// The domain of the account that logged in, unless the sender chose it: of realm and To host FreeSWITCH checks one.
+/// Which, is up to the profile.
+pub(super) fn checked<'a>(realm: Option<&str>, domain: &'a str) -> Option<&'a str> {
+    realm.filter(|realm| realm.eq_ignore_ascii_case(domain)).map(|_| domain)
 }
 
 impl Engine {
@@ -135,7 +145,7 @@ impl Engine {
         attempt: &AuthAttempt<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let AuthAttempt { profile, domain, user_agent, .. } = *attempt;
+        let AuthAttempt { profile, domain, realm, user_agent, .. } = *attempt;
         let user = attempt.username.unwrap_or(attempt.user);
         let host = Key::of_addr(source);
         let (account, call) =
@@ -153,7 +163,7 @@ impl Engine {
             // The same phone at another address: no other host knows its Call-ID.
             || self.live.is_registered_call(registered, self.now)
             || self.was_challenged_for(attempt, source, profile_hash);
-        let success = LoggedIn { source, user, domain, user_agent };
+        let success = LoggedIn { source, user, domain: checked(realm, domain), user_agent };
         if proved {
             self.note_proved(host, account);
             self.on_success(success, actions);
@@ -191,7 +201,7 @@ impl Engine {
         };
         let UnprovedSuccess { source, user, domain, user_agent, registration, .. } = late;
         self.note_proved(host, account);
-        let (user, domain, user_agent) = (&user, &domain, &user_agent);
+        let (user, domain, user_agent) = (&user, domain.as_deref(), &user_agent);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
         // The registration may have overtaken both.
         let early = || self.unproved.take_early(line, self.now);
@@ -260,7 +270,7 @@ impl Engine {
         if self.identities.is_at_home(host, user_hash, self.now, &self.limits) {
             return true;
         }
-        let account = self.fingerprints.account(user_hash, success.domain);
+        let account = self.fingerprints.account(success.user, success.domain);
         let limit = self.limits.policy.healthy.max_new_addresses;
         let new = self.accounts_spread.new_address(account, host, limit, self.now);
         if let Some(addresses) = new.tell {
@@ -303,12 +313,9 @@ impl Engine {
     ) -> bool {
         let Registered { source, user, domain, user_agent, .. } = *phone;
         let user_hash = self.fingerprints.text(user);
-        self.may_become_known(
-            LoggedIn { source, user, domain, user_agent },
-            host,
-            user_hash,
-            actions,
-        )
+        // Nothing better is known of a registration that no event told of.
+        let listed = LoggedIn { source, user, domain: Some(domain), user_agent };
+        self.may_become_known(listed, host, user_hash, actions)
     }
 
     /// A phone is in a list of registrations; `trusted` in the first that this installation sees, unless
@@ -325,6 +332,7 @@ impl Engine {
         // It logged in some time ago: that forgives no failure since, and tells no user agent.
         let since = self.identities.confirm(host, user_hash, trusted, self.now, &self.limits);
         if let Some(since) = since {
+            let domain = Some(domain);
             self.remember(LoggedIn { source, user, domain, user_agent: "" }, since, actions);
         }
         self.free_from_wide_ban(source, actions);

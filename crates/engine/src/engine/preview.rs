@@ -37,9 +37,7 @@ impl Engine {
             copy.weightless.copy(&self.weightless, key);
             copy.identities.copy(&self.identities, host);
             copy.live.copy(&self.live, host);
-            if let Some(until) = self.callers.get(&host) {
-                *copy.callers.entry(host) = *until;
-            }
+            copy.callers.copy(&self.callers, host);
             copy.copy_known_elsewhere(self, host);
             copy.flows.copy(&self.flows, addr);
             copy.activity.copy(&self.activity, key);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Engine;
-use super::identity::LoggedIn;
+use super::identity::{LoggedIn, checked};
 use crate::effect::{Effect, Standing};
 use crate::key::Key;
 use crate::live::{self, Proof, Put};
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     pub(super) fn on_registered(&mut self, registered: &Registered<'_>, actions: &mut Vec<Action>) {
-        let Registered { source, domain, user_agent, .. } = *registered;
+        let Registered { source, domain, realm, user_agent, .. } = *registered;
         let user = registered.username.unwrap_or(registered.user);
         let put = self.registration(registered);
         // An old FreeSWITCH sends no attempts: nothing to judge by.
@@ -101,7 +101,8 @@ impl Engine {
             return;
         }
         self.note_domain(domain);
-        self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
+        let checked = checked(realm, domain);
+        self.on_success(LoggedIn { source, user, domain: checked, user_agent }, actions);
         self.note_proved_registration(source, put, actions);
     }
 
@@ -114,6 +115,9 @@ impl Engine {
     ) {
         if self.identities.is_at_home(put.host, put.account, self.now, &self.limits) {
             self.note_registration(source, put, actions);
+        } else {
+            // No list makes it known, either.
+            self.live.put(Put { proof: Proof::Unproved, ..put }, self.now);
         }
     }
 
@@ -137,9 +141,12 @@ impl Engine {
         let spread = if first { self.addresses_by_account(phones) } else { HashMap::new() };
         for phone in phones {
             let put = self.registration(phone);
+            if self.live.is_anothers(&put, self.now) {
+                // A list says who is registered, not whose password that took.
+                continue;
+            }
             self.note_domain(phone.domain);
-            let user = self.fingerprints.text(phone.user);
-            let account = self.fingerprints.account(user, phone.domain);
+            let account = self.fingerprints.account(phone.user, Some(phone.domain));
             let trusted = spread.get(&account).is_some_and(|n| *n <= MAX_LISTED_ADDRESSES);
             // Other lists, and users at many addresses, make as many of them known as successes do.
             let known = trusted || self.may_be_listed(phone, put.host, actions);
@@ -179,8 +186,7 @@ impl Engine {
         let mut seen = HashSet::new();
         let mut spread = HashMap::new();
         for phone in phones {
-            let user = self.fingerprints.text(phone.user);
-            let account = self.fingerprints.account(user, phone.domain);
+            let account = self.fingerprints.account(phone.user, Some(phone.domain));
             if seen.insert((account, net::canonical(phone.source))) {
                 *spread.entry(account).or_default() += 1;
             }
@@ -197,8 +203,7 @@ impl Engine {
         self.accounts_spread.expire(now);
         self.insiders.expire(now, &self.limits);
         self.expire_guessed(now);
-        self.callers.expire(|_, until| *until <= now);
-        self.caller_networks.expire(|_, until| *until <= now);
+        self.callers.expire(now);
         self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_secs(60));
         self.flows.expire(now);

@@ -12,6 +12,7 @@ use super::rules::{Due, Subject};
 use crate::activity::{Event, Reached};
 use crate::bans::Ban;
 use crate::campaign::Stranger;
+use crate::crowd::Size;
 use crate::effect::Effect;
 use crate::held::Accusation;
 use crate::key::Key;
@@ -31,9 +32,6 @@ pub const MAX_NETWORK_BANS: usize = 100;
 /// How long nothing more is done about an insider that was dealt with: a patient forger must not have a
 /// phone slowed down for good.
 const DEALT_FOR: Duration = Duration::from_secs(3_600);
-
-/// How long an accepted call makes a host a caller.
-const CALLER_FOR: Duration = Duration::from_secs(86_400);
 
 impl Engine {
     /// Any event about a source (canonical): is it one too many?
@@ -90,9 +88,10 @@ impl Engine {
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
         // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
-        let crowd = self.fingerprints.reports(self.key(addr), proved);
+        let crowd = self.fingerprints.key(self.key(addr));
         let most = (rule.threshold, rule.window);
-        let (_, count) = self.reports.add(crowd, self.stats.reports, most, self.now);
+        let reports = if proved { &mut self.proved_reports } else { &mut self.reports };
+        let count = reports.add(crowd, self.stats.reports, most, self.now).count;
         if count >= rule.threshold {
             let grade = if proved { Grade::Answered } else { Grade::Unjoined };
             let reason = Some(Box::new(Text::new(reason)));
@@ -104,14 +103,15 @@ impl Engine {
     /// The dialplan accepted a call: its reports about this host are no news for a day.
     pub(super) fn on_call_accepted(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
         let addr = net::canonical(addr);
-        let until = self.now + CALLER_FOR;
-        *self.callers.entry(Key::of_addr(addr)) = until;
-        *self.caller_networks.entry(Key::of(&net::wide_net(addr))) = until;
-        self.settle_touching(&addr.into(), actions);
+        let (host, network) = (Key::of_addr(addr), Key::of(&net::wide_net(addr)));
+        let shared = self.limits.wide_key(addr).is_none();
+        if self.callers.accept(host, network, shared, self.now) {
+            self.settle_touching(&addr.into(), actions);
+        }
     }
 
     pub(super) fn is_caller(&self, host: &Key) -> bool {
-        self.callers.get(host).is_some_and(|until| *until > self.now)
+        self.callers.holds(host, self.now)
     }
 
     /// A log-in to sipward's console failed: not an event of FreeSWITCH, and not subject to its rules.
@@ -125,10 +125,10 @@ impl Engine {
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
-        let (before, count) = self.logins.add(crowd, member, most, self.now);
+        let Size { count, new } = self.logins.add(crowd, member, most, self.now);
         // In shadow it is reported once, for as long as it stays due. A ban begins the count anew.
         let shadow = rule.guard.mode == Mode::Shadow;
-        if count < rule.threshold || (shadow && before >= rule.threshold) {
+        if count < rule.threshold || (shadow && !new) {
             return;
         }
         if !shadow {
@@ -439,9 +439,8 @@ impl Engine {
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
         let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
         let known = self.populated.get(&key);
-        let caller = self.caller_networks.get(&key);
         let inside = known.is_some_and(|last| self.now.since(*last) < remember)
-            || caller.is_some_and(|until| *until > self.now)
+            || self.callers.inhabit(&key, self.now)
             || self.fleet.as_ref().is_some_and(|it| it.known.populates(&key, &self.fresh(it)));
         inside.then_some(*network)
     }

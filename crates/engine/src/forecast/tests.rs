@@ -28,6 +28,7 @@ fn attacked(policy: &Policy, users: &[&str], agent: &str) -> Option<Evidence> {
             profile,
             user,
             domain,
+            realm: Some(domain),
             username: Some(user),
             call_id,
             websocket: false,

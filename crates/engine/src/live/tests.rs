@@ -153,6 +153,60 @@ fn beyond_its_bound_the_longest_unseen_goes_and_the_counts_stay_right() {
 #[test]
 fn a_registration_and_a_host_take_no_more_than_a_hundred_thousand_of_them_may() {
     // Beside it in the table: a key of 8 or 16 bytes, and 8 that link it.
-    assert_eq!(size_of::<Option<Registration>>(), 48);
+    assert_eq!(size_of::<Option<Registration>>(), 56);
     assert_eq!(size_of::<Host>(), 32);
+}
+
+#[test]
+fn an_account_with_any_number_of_names_pushes_out_nobody() {
+    let (mut live, phone, evil) = (live(), key("192.0.2.7"), key("198.51.100.66"));
+    live.put(of(1, phone), NOW);
+    let names = MAX_LIVE as u64 + 1_000;
+    for id in 100..names {
+        let at = NOW + Duration::from_millis(id);
+        live.put(Put { account: 9, ..of(id, evil) }, at);
+        // And from anywhere, with what proves no address.
+        let elsewhere = Key::of_addr(std::net::Ipv6Addr::from_bits(u128::from(id)).into());
+        let put = Put { account: 9, proof: Proof::Unproved, ..of(names + id, elsewhere) };
+        live.put(put, at);
+    }
+    assert_eq!((live.of(&phone, NOW), live.of(&evil, NOW)), (1, MAX_OF_ACCOUNT));
+    assert!(live.is_genuine(1, NOW) && live.is_registered_call(call(1), NOW));
+    let held = 1 + MAX_OF_ACCOUNT as usize + MAX_UNPROVED;
+    assert_eq!((live.sizes().0, live.unproved), (held, MAX_UNPROVED));
+    // Which of these names is whose, nobody knows.
+    let listed = Put { account: 1, proof: Proof::Listed, ..of(names - 1, evil) };
+    assert!(live.is_anothers(&listed, NOW));
+    live.put(Put { account: 8, ..of(names - 1, evil) }, NOW);
+    assert_eq!(live.of(&evil, NOW), MAX_OF_ACCOUNT + 1, "another account at the same host");
+    live.expire(NOW + 3 * DEFAULT_LIFE);
+    assert_eq!((live.sizes(), live.pairs.len(), live.unproved), ((0, 0), 0, 0));
+}
+
+#[test]
+fn dialogs_given_up_at_once_push_out_those_of_nobody() {
+    let (mut live, phone, evil) = (live(), key("192.0.2.7"), key("198.51.100.66"));
+    live.put(of(1, phone), NOW);
+    for n in 0..MAX_LIVE as u64 + 1_000 {
+        let put = Put { call: n + 5_000_000, line: n + 5_000_000, ..of(2, evil) };
+        live.put(put, NOW + Duration::from_millis(n));
+        if n % 2 == 0 {
+            live.end(put.call, NOW + Duration::from_millis(n));
+        }
+    }
+    assert!(live.is_genuine(1, NOW));
+    assert!(live.lines.len() <= 2 + MAX_SHORT as usize);
+}
+
+#[test]
+fn a_list_tells_nothing_of_a_registration_with_anothers_password() {
+    let (mut live, host) = (live(), key("192.0.2.7"));
+    live.put(of(1, host), NOW);
+    let row = Put { account: 2, line: 77, proof: Proof::Listed, ..of(1, host) };
+    assert!(live.is_anothers(&row, NOW + MINUTE));
+    live.forget_unseen(NOW + MINUTE, NOW + MINUTE);
+    assert_eq!(live.of(&host, NOW + MINUTE), 1, "it goes on");
+    assert!(!live.is_anothers(&Put { proof: Proof::Listed, ..of(1, host) }, NOW + MINUTE));
+    assert!(!live.is_anothers(&Put { call: 7, ..row }, NOW + MINUTE), "a new dialog");
+    assert!(!live.is_anothers(&of(3, host), NOW + MINUTE), "unseen");
 }

@@ -1,5 +1,6 @@
 //! The rules: what each looks for, and how far it may go.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -80,10 +81,9 @@ pub struct Guard {
 pub struct Rule {
     /// How far it may go.
     pub guard: Guard,
-    /// How many it takes. Range 1 to 1,000 (`flood`: to 65,535; `report`, `account`, `network`,
-    /// `log`, `login`: to 64).
+    /// How many it takes. Range [`RuleName::thresholds`].
     pub threshold: u32,
-    /// Within how long. Range 1 s to 7 d.
+    /// Within how long. Range [`RuleName::windows`].
     pub window: Duration,
     /// Length of a first ban. Range 1 s to 365 d.
     pub ban_time: Duration,
@@ -198,6 +198,39 @@ impl RuleName {
             Self::Insider => "insider",
             Self::Deafness => "deafness",
             Self::Scan => "scan",
+        }
+    }
+
+    /// The range of its threshold ([`Policy::max_failures`] and the like where it has none of its own). Whatever
+    /// counts for a rule counts as far as this.
+    #[must_use]
+    pub const fn thresholds(self) -> RangeInclusive<u32> {
+        match self {
+            Self::UserAgents => 1..=1,
+            Self::Flood => 1..=65_535,
+            // These keep a list of whom or what they have seen, for each account, source and network.
+            Self::Report | Self::Account | Self::Log | Self::Login | Self::Insider => 1..=64,
+            Self::Network => Rules::NETWORK_SOURCES..=64,
+            // The kernel counts no fewer.
+            Self::Scan => 300..=100_000,
+            Self::Failures
+            | Self::Users
+            | Self::Slow
+            | Self::Challenges
+            | Self::Calls
+            | Self::RawAddress
+            | Self::Attention
+            | Self::Deafness => 1..=1_000,
+        }
+    }
+
+    /// The range of its window.
+    #[must_use]
+    pub const fn windows(self) -> RangeInclusive<Duration> {
+        match self {
+            Self::Network => Duration::from_secs(10)..=DAY,
+            Self::Scan => Rules::SCAN_WINDOW..=Rules::SCAN_WINDOW,
+            _ => Duration::from_secs(1)..=Duration::from_secs(7 * 86_400),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Deafness, Escalation, Healthy, Mode, Policy, Rule, Rules, Weights};
+use super::{Deafness, Escalation, Healthy, Mode, Policy, Rule, RuleName, Rules, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ impl Policy {
     ///
     /// The first setting that is out of range, with its key, its value and the range.
     pub fn validate(&self) -> Result<(), PolicyError> {
-        number("max_failures", self.max_failures, 1..=1_000)?;
+        number("max_failures", self.max_failures, RuleName::Failures.thresholds())?;
         duration("window", self.window, SECOND..=7 * DAY)?;
         duration("ban_time", self.ban_time, SECOND..=365 * DAY)?;
         self.escalation.validate(self.ban_time)?;
@@ -75,32 +75,25 @@ impl Weights {
 impl Rules {
     fn validate(&self) -> Result<(), PolicyError> {
         let Self { users, report, flood, slow, challenges, calls, raw_address, .. } = self;
-        rule(["users.threshold", "users.window", "users.ban_time"], users, 1_000)?;
-        rule(["report.threshold", "report.window", "report.ban_time"], report, 64)?;
-        rule(["flood.threshold", "flood.window", "flood.ban_time"], flood, 65_535)?;
-        rule(["slow.threshold", "slow.window", "slow.ban_time"], slow, 1_000)?;
-        rule(
-            ["challenges.threshold", "challenges.window", "challenges.ban_time"],
-            challenges,
-            1_000,
-        )?;
-        rule(["calls.threshold", "calls.window", "calls.ban_time"], calls, 1_000)?;
-        rule(
-            ["raw_address.threshold", "raw_address.window", "raw_address.ban_time"],
-            raw_address,
-            1_000,
-        )?;
-        // These keep a list of whom or what they have seen, for each account, network and source.
-        rule(["account.threshold", "account.window", "account.ban_time"], &self.account, 64)?;
-        rule(["network.threshold", "network.window", "network.ban_time"], &self.network, 64)?;
-        number("network.threshold", self.network.threshold, Rules::NETWORK_SOURCES..=64)?;
-        duration("network.window", self.network.window, 10 * SECOND..=DAY)?;
-        rule(["insider.threshold", "insider.window", "insider.ban_time"], &self.insider, 64)?;
-        rule(["log.threshold", "log.window", "log.ban_time"], &self.log, 64)?;
-        rule(["login.threshold", "login.window", "login.ban_time"], &self.login, 64)?;
-        rule(["scan.threshold", "scan.window", "scan.ban_time"], &self.scan, 100_000)?;
-        number("scan.threshold", self.scan.threshold, 300..=100_000)?;
-        duration("scan.window", self.scan.window, Self::SCAN_WINDOW..=Self::SCAN_WINDOW)?;
+        let Self { account, network, insider, log, login, scan, .. } = self;
+        rule(RuleName::Users, ["users.threshold", "users.window", "users.ban_time"], users)?;
+        rule(RuleName::Report, ["report.threshold", "report.window", "report.ban_time"], report)?;
+        rule(RuleName::Flood, ["flood.threshold", "flood.window", "flood.ban_time"], flood)?;
+        rule(RuleName::Slow, ["slow.threshold", "slow.window", "slow.ban_time"], slow)?;
+        let keys = ["challenges.threshold", "challenges.window", "challenges.ban_time"];
+        rule(RuleName::Challenges, keys, challenges)?;
+        rule(RuleName::Calls, ["calls.threshold", "calls.window", "calls.ban_time"], calls)?;
+        let keys = ["raw_address.threshold", "raw_address.window", "raw_address.ban_time"];
+        rule(RuleName::RawAddress, keys, raw_address)?;
+        let keys = ["account.threshold", "account.window", "account.ban_time"];
+        rule(RuleName::Account, keys, account)?;
+        let keys = ["network.threshold", "network.window", "network.ban_time"];
+        rule(RuleName::Network, keys, network)?;
+        let keys = ["insider.threshold", "insider.window", "insider.ban_time"];
+        rule(RuleName::Insider, keys, insider)?;
+        rule(RuleName::Log, ["log.threshold", "log.window", "log.ban_time"], log)?;
+        rule(RuleName::Login, ["login.threshold", "login.window", "login.ban_time"], login)?;
+        rule(RuleName::Scan, ["scan.threshold", "scan.window", "scan.ban_time"], scan)?;
         self.validate_modes()?;
         duration("user_agents.ban_time", self.user_agents.ban_time, SECOND..=365 * DAY)?;
         let patterns = &self.user_agents.patterns;
@@ -146,7 +139,8 @@ impl Healthy {
         number("healthy.known_max_failures", self.known_max_failures, 1..=1_000)?;
         duration("healthy.remember", self.remember, DAY / 24..=365 * DAY)?;
         duration("healthy.trust_after", self.trust_after, DAY / 24..=365 * DAY)?;
-        number("healthy.attention_max_failures", self.attention_max_failures, 1..=1_000)?;
+        let thresholds = RuleName::Attention.thresholds();
+        number("healthy.attention_max_failures", self.attention_max_failures, thresholds)?;
         duration("healthy.attention_ban_time", self.attention_ban_time, SECOND..=10 * MINUTE)?;
         number("healthy.max_new_addresses", self.max_new_addresses, 1..=1_000)
     }
@@ -155,16 +149,16 @@ impl Healthy {
 impl Deafness {
     fn validate(&self) -> Result<(), PolicyError> {
         mode("deafness.mode", self.mode)?;
-        number("deafness.max_failures", self.max_failures, 1..=1_000)?;
+        number("deafness.max_failures", self.max_failures, RuleName::Deafness.thresholds())?;
         number("deafness.burst", self.burst, 10..=100_000)?;
         number("deafness.packets", self.packets, 10..=10_000_000)
     }
 }
 
-fn rule(keys: [&'static str; 3], rule: &Rule, most: u32) -> Result<(), PolicyError> {
+fn rule(name: RuleName, keys: [&'static str; 3], rule: &Rule) -> Result<(), PolicyError> {
     let [threshold, window, ban_time] = keys;
-    number(threshold, rule.threshold, 1..=most)?;
-    duration(window, rule.window, SECOND..=7 * DAY)?;
+    number(threshold, rule.threshold, name.thresholds())?;
+    duration(window, rule.window, name.windows())?;
     duration(ban_time, rule.ban_time, SECOND..=365 * DAY)
 }
 

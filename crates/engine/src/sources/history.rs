@@ -22,8 +22,7 @@ const INVITE: u32 = 1 << GRADE_BITS;
 const RAW_ADDRESS: u32 = INVITE << 1;
 const USER_SHIFT: u32 = GRADE_BITS + 2;
 
-/// Users told apart in one window at most; more are as good as this many. Above the highest useful
-/// threshold: a source at it has been banned by the base rule before.
+/// Users told apart one by one; for a higher threshold they are sorted.
 const MAX_USERS: usize = 64;
 
 /// One counted failure in eight bytes.
@@ -159,17 +158,27 @@ impl History {
         self.push_within(entry, limits.keep_ms, limits.max_history);
     }
 
-    /// Adds a failure to a history with a window and a bound of its own.
+    /// Adds a failure to a history with a window and a bound of its own. The bound is that of good evidence and
+    /// that of weak: the sender of both does not push out the one with the other.
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
-        let most = most.clamp(1, Ring::MOST);
+        let most = most.clamp(1, Ring::MOST / 2);
         while let Some(oldest) = self.ring.oldest()
-            && (oldest.age(entry.at) >= window_ms || self.len() >= most)
+            && oldest.age(entry.at) >= window_ms
         {
             self.ring.pop_oldest();
             self.weak -= u16::from(oldest.is_weak());
         }
+        let (weak, is_weak) = (usize::from(self.weak), entry.is_weak());
+        let alike = if is_weak { weak } else { self.len() - weak };
+        if alike >= most {
+            // A higher bound may have held before.
+            for _ in most..=alike {
+                self.ring.remove_oldest(|oldest| oldest.is_weak() == is_weak);
+                self.weak -= u16::from(is_weak);
+            }
+        }
         self.ring.push(entry);
-        self.weak += u16::from(entry.is_weak());
+        self.weak += u16::from(is_weak);
         self.marks |= entry.marks();
     }
 
@@ -302,6 +311,17 @@ impl History {
             return Finding::default();
         }
         let (counted, acting) = rule.grades(standing);
+        if rule.threshold as usize > MAX_USERS {
+            let of = |grades: Grades| {
+                let entries = self.within(now, rule.window_ms);
+                let entries = entries.filter(|entry| entry.is_one_of(grades));
+                let mut users: Vec<u32> = entries.map(Entry::user).collect();
+                users.sort_unstable();
+                users.dedup();
+                u32::try_from(users.len()).unwrap_or(u32::MAX)
+            };
+            return Finding { sure: of(acting), all: of(counted) };
+        }
         let (mut sure, mut all) = (Users::default(), Users::default());
         for entry in self.within(now, rule.window_ms) {
             if entry.is_one_of(counted) {

@@ -246,6 +246,7 @@ fn an_old_freeswitch_without_attempts_shows_guesses_too() {
         port: Some(5060),
         user: "1000",
         domain: "pbx.test",
+        realm: None,
         username: None,
         call_id: CALL,
         user_agent: "scanner",

@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::wildcard_imports, reason = "the whole public face is what is tested")]
 
+mod accounts;
 mod banning;
 mod cells;
 mod evidence;
@@ -25,6 +26,7 @@ mod memory;
 mod model;
 mod population;
 mod preview;
+mod ranges;
 mod registrations;
 mod rules;
 mod scopes;

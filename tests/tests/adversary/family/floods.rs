@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, MAX_FORGEABLE_PER_MINUTE, Policy, Refusal, RuleName};
+use sipward_engine::{Alarm, Grade, MAX_FORGEABLE_PER_MINUTE, Policy, Refusal, RuleName};
 
 use crate::attack::{Forger, Guess, How};
 use crate::play::{Family, Member, Played, at_length};
@@ -22,6 +22,8 @@ pub(crate) const FAMILIES: &[Family] = &[
                 reports_against_friends,
             ),
             Member::new("half a million forged one-packet reports", half_a_million).every(50),
+            Member::new("an own host's calls among forged ones of others", among_forged).every(5),
+            Member::new("forged reports about the own host before it calls", about_itself),
         ],
     },
     Family {
@@ -155,6 +157,75 @@ fn half_a_million(seed: u64) -> Outcome {
     falls(&mut world)?;
     world.check()?;
     Ok(Played::new(5, HOUR, world.lost()))
+}
+
+/// Blocked after so many reports that the handshake of its calls proves, and on no less than that.
+fn reported_for_good(world: &World, host: SocketAddr, proved: u32, most: u32) -> Outcome {
+    let ban = world.ledger.bans.iter().find(|ban| ban.net.contains(&host.ip()));
+    let grade = ban.and_then(|ban| ban.cause.evidence()).map(|evidence| evidence.grade);
+    ensure!(
+        proved <= most && grade.is_some_and(|grade| grade >= Grade::Answered),
+        "{proved} proved reports, banned on {grade:?}"
+    );
+    world.all_registered()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a phone lost {lost:?}");
+    Ok(Played::new(0, DAY, lost))
+}
+
+/// Forged reports against others push out nobody whose address is proved.
+fn among_forged(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let attacker = world.address();
+    let (mut proved, between) = (0, world.random.u32(1_000..5_000));
+    while proved < 6 && !world.ledger.is_blocked(attacker.ip()) {
+        world.report(attacker, true);
+        proved += 1;
+        for n in 0..between {
+            let stranger = world.address();
+            world.report(stranger, false);
+            if n % 20 == 0 {
+                world.pass(10 * MILLISECOND);
+            }
+        }
+        world.pass(SECOND);
+    }
+    world.check()?;
+    reported_for_good(&world, attacker, proved, 3)
+}
+
+/// Forged reports about itself hide no proved ones, and what they use up is not theirs.
+fn about_itself(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let attacker = world.address();
+    for _ in 0..world.random.u32(55..70) {
+        let stranger = world.address();
+        for _ in 0..3 {
+            world.report(stranger, false);
+        }
+    }
+    world.pass(2 * SECOND);
+    let gap = world.between(10 * MILLISECOND, 400 * MILLISECOND);
+    // As many as are held for a second, and not more than three before.
+    let most = 4 + (SECOND.as_millis() / gap.as_millis()) as u32;
+    let (mut proved, ahead) = (0, world.random.u32(3..9));
+    for _ in 0..ahead {
+        world.report(attacker, false);
+    }
+    while proved < 2 * most && !world.ledger.is_blocked(attacker.ip()) {
+        world.report(attacker, true);
+        proved += 1;
+        for _ in 0..world.random.u32(..3) {
+            world.report(attacker, false);
+        }
+        world.pass(gap);
+    }
+    world.check()?;
+    reported_for_good(&world, attacker, proved, most)
 }
 
 /// A table of a thousand is as full as one of half a million.

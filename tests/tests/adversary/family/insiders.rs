@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use sipward_engine::{Alarm, Identity};
 
-use crate::attack::{Guess, How};
+use crate::attack::{Forger, Guess, How};
 use crate::event::Name;
 use crate::play::{Family, Member, Played};
-use crate::sofia::Nonce;
+use crate::sofia::{Answer, Credentials, Nonce};
 use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
 
 type Outcome = Result<Played, String>;
@@ -28,6 +28,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("one user only", one_user),
             Member::new("a trusted host of long standing", of_long_standing),
             Member::new("three accounts, to be taken for a proxy", three_accounts),
+            Member::new("registers the names of others, then guesses", names_of_others),
         ],
     },
     Family {
@@ -40,7 +41,10 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "vouching",
-        members: &[Member::new("an account of long standing at hundreds of addresses", vouching)],
+        members: &[
+            Member::new("an account of long standing at hundreds of addresses", vouching),
+            Member::new("another's name registered from many hosts", budget_of_another),
+        ],
     },
     Family {
         name: "CGNAT",
@@ -360,6 +364,75 @@ fn many_hosts_guess(seed: u64) -> Outcome {
 }
 
 /// Who is at home somewhere is trusted at a handful of new addresses a day.
+/// Registers a To user with an own digest, as profiles allow that do not compare the two.
+fn register_as(world: &mut World, host: SocketAddr, to: &Name, own: &Name, nonce: Nonce) -> bool {
+    let mut request = world.request(host, to, own);
+    let username = own.clone();
+    request.credentials = Some(Credentials { username, nonce, right: true });
+    world.send(&request) == Answer::Ok
+}
+
+/// A list of registrations says that they are all registered there; their passwords took part in nothing.
+fn names_of_others(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.sofia.force_matching = false;
+    world.settle();
+    let count = world.random.usize(6..40);
+    let (host, users) = (world.address(), world.users(count));
+    let own = users[0].clone();
+    let (nonce, _) = world.log_in(host, &own).ok_or("no way in")?;
+    for other in &users[1..] {
+        ensure!(register_as(&mut world, host, other, &own, nonce), "not accepted");
+        world.pass(50 * MILLISECOND);
+    }
+    let gap = world.between(100 * MILLISECOND, 2 * SECOND);
+    world.reconnect(gap, 100 * MILLISECOND);
+    world.pass(3 * MINUTE);
+    let began = world.now;
+    let pace = world.between(50 * MILLISECOND, 5 * SECOND);
+    guess_on(&mut world, host, &users[1..], (200, pace), How::Answered)?;
+    alarmed(&world, host, &users[1..])?;
+    finish(&mut world, host, began)
+}
+
+/// The addresses that a phone may come from today are used up by nobody else.
+fn budget_of_another(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.sofia.force_matching = false;
+    let phone = world.phone();
+    world.settle();
+    world.all_registered()?;
+    let (victim, own) = (world.phones[phone].user.clone(), world.users(1)[0].clone());
+    for _ in 0..world.random.u32(5..12) {
+        let host = world.address();
+        let (nonce, _) = world.log_in(host, &own).ok_or("no way in")?;
+        ensure!(register_as(&mut world, host, &victim, &own, nonce), "not accepted");
+        world.pass(SECOND);
+    }
+    world.reconnect(SECOND, 100 * MILLISECOND);
+    world.pass(3 * MINUTE);
+    let began = world.now;
+    let addr = world.address();
+    world.phones[phone].addr = addr;
+    world.reboot(phone);
+    world.wake_phone(phone, SECOND);
+    world.pass(3 * MINUTE);
+    ensure!(world.sofia.is_registered(addr.ip()), "not registered");
+    let identity = world.engine.source(addr.ip()).identity;
+    ensure!(identity != Identity::Stranger, "a phone at its first new address is a stranger");
+    let mut forger = Forger::default();
+    for _ in 0..world.random.u32(10..30) {
+        let nonce = forger.nonce(&mut world);
+        world.guess(&Guess::new(addr, &victim), How::Patient(nonce));
+        world.pass(300 * MILLISECOND);
+    }
+    world.pass(MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
+    Ok(Played::new(0, world.now.since(began), lost))
+}
+
 fn vouching(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let home = world.address();

@@ -17,6 +17,7 @@ fn phone(source: &str, call_id: &'static str) -> Registered<'static> {
         user: "1000",
         username: Some("1000"),
         domain: "pbx.test",
+        realm: Some("pbx.test"),
         call_id,
         user_agent: "",
         life: None,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Subject;
+use crate::crowd::Size;
 use crate::effect::{Effect, Standing};
 use crate::engine::Engine;
 use crate::limits::{Grades, UNIT, bit, millis};
@@ -172,12 +173,13 @@ impl Engine {
             return None;
         }
         let member = self.fingerprints.key(subject.key);
-        let (before, sources) =
-            self.accounts.add(seen.user_hash, member, (rule.threshold, rule.window), self.now);
+        let most = (rule.threshold, rule.window);
+        let Size { count: sources, new } =
+            self.accounts.add(seen.user_hash, member, most, self.now);
         if sources < rule.threshold {
             return None;
         }
-        if before < rule.threshold {
+        if new {
             actions
                 .push(Action::Alarm(Alarm::AccountAttacked { user: seen.user.to_text(), sources }));
         }

@@ -1,11 +1,15 @@
-//! Entries in the order of their arrival; the oldest make room.
+//! Entries in the order of their arrival.
 
 use super::Entry;
 
-/// Places that the first failure takes: a stranger is banned at the fifth.
-const FIRST_PLACES: usize = 4;
+/// Places that the first failure takes, and that few more take at once: a stranger is banned at the fifth, or at
+/// the twentieth with a borrowed nonce.
+const PLACES: usize = 4;
 
-/// Entries, oldest first, in a ring whose size is a power of two.
+/// From here on the ring grows by a quarter.
+const MANY: usize = 32;
+
+/// Entries, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ring {
     places: Box<[Entry]>,
@@ -14,8 +18,8 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Entries kept at most, whatever the policy: its strangest needs 20,000.
-    pub(super) const MOST: usize = 1 << 15;
+    /// Entries kept at most, whatever the policy: its strangest needs 20,000 of good evidence and as many of weak.
+    pub(super) const MOST: usize = 40_000;
 
     pub(super) fn len(&self) -> usize {
         self.len.into()
@@ -40,6 +44,19 @@ impl Ring {
         Some(oldest)
     }
 
+    /// Removes the oldest of some.
+    pub(super) fn remove_oldest(&mut self, which: impl Fn(Entry) -> bool) -> Option<Entry> {
+        let at = (0..self.len()).find(|at| self.get(*at).is_some_and(&which))?;
+        let found = self.get(at);
+        // Those before it move up by one.
+        for at in (0..at).rev() {
+            let (from, to) = (self.place(at), self.place(at + 1));
+            self.places.swap(from, to);
+        }
+        self.pop_oldest();
+        found
+    }
+
     pub(super) fn oldest(&self) -> Option<Entry> {
         self.get(0)
     }
@@ -50,9 +67,12 @@ impl Ring {
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = Entry> {
-        let Self { places, oldest, .. } = self;
-        let (oldest, mask) = (usize::from(*oldest), places.len().wrapping_sub(1));
-        (0..self.len()).rev().map_while(move |at| places.get((oldest + at) & mask).copied())
+        let oldest = usize::from(self.oldest);
+        // The newer of them begin anew at the first place.
+        let upper = self.places.get(oldest..self.places.len().min(oldest + self.len()));
+        let upper = upper.unwrap_or_default();
+        let lower = self.places.get(..self.len() - upper.len()).unwrap_or_default();
+        lower.iter().rev().chain(upper.iter().rev()).copied()
     }
 
     /// Keeps some, in the same order.
@@ -75,11 +95,14 @@ impl Ring {
 
     /// Where entry number `at` stands, counted from the oldest.
     fn place(&self, at: usize) -> usize {
-        (usize::from(self.oldest) + at) & self.places.len().wrapping_sub(1)
+        let place = usize::from(self.oldest) + at;
+        place.checked_sub(self.places.len()).unwrap_or(place)
     }
 
     fn grow(&mut self) {
-        let size = (2 * self.places.len()).clamp(FIRST_PLACES, Self::MOST);
+        let held = self.places.len();
+        let more = if held < MANY { PLACES } else { held / 4 };
+        let size = (held + more).min(Self::MOST);
         let mut places = Vec::with_capacity(size);
         places.extend((0..self.len()).map_while(|at| self.get(at)));
         places.resize(size, Entry::default());

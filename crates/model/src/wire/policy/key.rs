@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sipward_engine::{Grade, Mode, RuleName, Scope};
@@ -120,8 +121,13 @@ impl PolicyKey {
             string.enum_values(words.as_array().cloned()).into()
         };
         match self {
-            Self::MaxFailures => up_to(1_000),
-            Self::WindowSeconds | Self::Rule(_, RuleSetting::WindowSeconds) => up_to(604_800),
+            Self::MaxFailures => up_to(*RuleName::Failures.thresholds().end()),
+            Self::WindowSeconds => up_to(604_800),
+            Self::Rule(rule, RuleSetting::WindowSeconds) => {
+                let range = rule.windows();
+                let seconds = |span: &Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+                number(seconds(range.start()), seconds(range.end()))
+            }
             Self::BanTimeSeconds | Self::Rule(_, RuleSetting::BanTimeSeconds) => up_to(31_536_000),
             Self::EscalationFactor => {
                 let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Number));
@@ -135,12 +141,10 @@ impl PolicyKey {
             Self::Rule(_, RuleSetting::MinGrade) => words(json!(Grade::ALL)),
             Self::Scope => words(json!([Scope::Host, Scope::Sip])),
             Self::Rule(_, RuleSetting::Scope) => words(json!(RuleScope::ALL)),
-            Self::Rule(RuleName::Scan, RuleSetting::Threshold) => number(300, 100_000),
-            Self::Rule(rule, RuleSetting::Threshold) => up_to(match rule {
-                RuleName::Flood => 65_535,
-                RuleName::Report | RuleName::Account | RuleName::Network | RuleName::Log => 64,
-                _ => 1_000,
-            }),
+            Self::Rule(rule, RuleSetting::Threshold) => {
+                let range = rule.thresholds();
+                number(*range.start(), *range.end())
+            }
             Self::Rule(_, RuleSetting::Patterns) => {
                 let pattern = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
                 let pattern = pattern.min_length(Some(3)).max_length(Some(MAX_PATTERN));

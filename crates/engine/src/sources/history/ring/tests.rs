@@ -9,6 +9,7 @@ enum Op {
     Push(u32),
     Pop,
     Retain(u32),
+    Remove(u32),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -16,6 +17,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => any::<u32>().prop_map(Op::Push),
         2 => Just(Op::Pop),
         1 => (2..5_u32).prop_map(Op::Retain),
+        1 => (2..5_u32).prop_map(Op::Remove),
     ]
 }
 
@@ -32,6 +34,11 @@ proptest! {
                 }
                 Op::Pop => {
                     prop_assert_eq!(ring.pop_oldest().map(|entry| entry.at), model.pop_front());
+                }
+                Op::Remove(factor) => {
+                    let at = model.iter().position(|at| at % factor == 0);
+                    let gone = ring.remove_oldest(|entry| entry.at % factor == 0);
+                    prop_assert_eq!(gone.map(|entry| entry.at), at.and_then(|at| model.remove(at)));
                 }
                 Op::Retain(factor) => {
                     ring.retain(|entry| entry.at % factor == 0);
