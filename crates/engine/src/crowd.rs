@@ -104,9 +104,9 @@ mod tests {
     #[test]
     fn a_crowd_is_new_once_for_as_long_as_it_is_large_enough() {
         let mut crowds = Crowds::new(42);
-        let mut come = |member, most, now| crowds.add(1, member, (most, WINDOW), now);
-        for member in 1..=9 {
-            assert_eq!(come(member, 10, NOW), Size { count: member as u32, new: false });
+        let mut come = |n: u32, most, now| crowds.add(1, n.into(), (most, WINDOW), now);
+        for count in 1..=9 {
+            assert_eq!(come(count, 10, NOW), Size { count, new: false });
         }
         assert_eq!(come(9, 10, NOW).count, 9, "again");
         assert_eq!(come(10, 10, NOW), Size { count: 10, new: true });

@@ -143,9 +143,8 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             input(Input::AbandonedCall { source: call.source.ip });
         }
         SofiaEvent::GatewayState(gateway) => {
-            let name = gateway.gateway.lossy().into_owned();
             let registrar = gateway.registrar.as_ref().map(|registrar| registrar.ip);
-            return Aside::Gateway { name, registrar };
+            return Aside::Gateway { name: gateway.gateway.lossy().into_owned(), registrar };
         }
         SofiaEvent::GatewayAdd(_) | SofiaEvent::GatewayDelete(_) => return Aside::Gateways,
         _ => {}
