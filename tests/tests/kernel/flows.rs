@@ -33,7 +33,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("new_settings_leave_denied_flows_in_force", settings_change),
         case("flush_takes_denied_flows_away", flushed),
         case("without_a_gate_a_denied_flow_is_not_enforced", without_gate),
-        case("more_flows_than_there_is_room_for_are_refused", full),
+        case("more_flows_than_there_is_room_for_are_refused_and_denied_when_there_is", full),
     ]
 }
 
@@ -443,7 +443,18 @@ fn full() {
     assert_eq!((denied, refused), (MOST_DENIED, 3));
     // Bans go on, and one that is allowed makes room.
     running.block("203.0.113.0/24");
-    allow(&mut running, line(7));
+    // Those that were refused come first.
+    for n in 7..11 {
+        running.send(Change::Allow(line(n)));
+    }
+    for _ in 0..3 {
+        let report = running.expect("one that was refused", |report| {
+            matches!(report, Report::Denied { .. } | Report::Failed { .. })
+        });
+        let Report::Denied { flow, enforcement } = report else { panic!("{report:?}") };
+        assert!((0..3).any(|n| flow == line(MOST_DENIED + n)), "{flow}");
+        assert_eq!(enforcement, Enforcement::SipOnly);
+    }
     assert_eq!(deny(&mut running, line(MOST_DENIED + 9), MINUTES), Enforcement::SipOnly);
     // While the kernel enlarges its table, a dump passes elements by.
     until("all flows", || {
