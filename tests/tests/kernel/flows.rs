@@ -13,7 +13,7 @@ use sipward_route::{
 use sipward_tests::netns::{self, Host, case};
 use sipward_tests::wait::until;
 
-use crate::outside::{elements, flush_ruleset, flush_set, masquerade};
+use crate::outside::{change_time_of_flow, elements, flush_ruleset, flush_set, masquerade};
 use crate::traffic::{SIP, connect};
 use crate::world::{ATTACKER, FAR6, PBX, PBX_FOR_PHONE, PBX6, PHONE, Running, World, net};
 
@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_flow_that_is_kept_is_denied_no_more", kept_later),
         case("kept_flows_pass_while_the_rest_of_the_host_is_a_stranger", kept_passes),
         case("denied_and_kept_flows_come_back", healed),
+        case("a_denied_flow_whose_time_another_program_changed_has_its_own_again", time_changed),
         case("a_restart_adopts_denied_flows", adopted),
         case("new_settings_leave_denied_flows_in_force", settings_change),
         case("flush_takes_denied_flows_away", flushed),
@@ -349,6 +350,25 @@ fn healed() {
     flush_set(&world.pbx, "sipward", "denied4");
     allow(&mut running, denied.flow());
     assert_eq!(denied.reaches(&server), 10);
+    running.stop();
+}
+
+fn time_changed() {
+    let (world, mut running) = start(None);
+    let server = server(&world.pbx, PBX);
+    let line = Line::new(&world.attacker, ATTACKER, 5060, PBX);
+    deny(&mut running, line.flow(), MINUTES);
+    for time in [Duration::from_secs(1), Duration::from_secs(6_000)] {
+        change_time_of_flow(&world.pbx, "denied4", ATTACKER, 17, 5060, time);
+        let healed = running.expect("healed", |report| matches!(report, Report::Healed { .. }));
+        assert!(matches!(healed, Report::Healed { elements: 1, gate: false, .. }), "{healed:?}");
+    }
+    // The short time must run out: nothing announces that the flow stays denied.
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(line.reaches(&server), 0);
+    let found = world.pbx.block_on(async || inspect(&Settings::default()).await).unwrap();
+    let left = found.flows.first().unwrap().1;
+    assert!((Duration::from_secs(540)..MINUTES).contains(&left), "{left:?}");
     running.stop();
 }
 

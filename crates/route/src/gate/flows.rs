@@ -18,6 +18,8 @@ use crate::{Flow, RouteError};
 const LONGEST: Duration = Duration::from_secs(86_400);
 /// Between two looks for flows that have run out.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// How much earlier or later than wished an element may run out: the kernel counts in ticks, and reading takes time.
+const TOLERANCE: Duration = Duration::from_secs(2);
 /// What cannot be done when the kernel refuses.
 const FLOWS: &str = "change the flows in the gate";
 
@@ -247,17 +249,24 @@ impl Gate {
         if !self.settings.counts() {
             return Ok(0);
         }
-        let now = Instant::now();
+        let started = Instant::now();
         let mut extra = self.denied_in_kernel().await?;
         if self.flows.denied.keys().any(|flow| !extra.contains_key(flow)) {
             // A dump may pass elements by, see the bans.
             extra.extend(self.denied_in_kernel().await?);
         }
+        let now = Instant::now();
         let change = |flow, before, after| Change { place: 0, flow, before, after };
         let mut changes = Vec::new();
         for (flow, until) in self.flows.denied.iter().filter(|(_, until)| **until > now) {
-            if extra.remove(flow).is_none() {
-                changes.push(change(*flow, None, Some(*until)));
+            match extra.remove(flow) {
+                None => changes.push(change(*flow, None, Some(*until))),
+                Some(left) if !runs_out(left, *until, (started, now)) => {
+                    // Written anew: with this the one that is there is deleted.
+                    let there = Some(now + LONGEST);
+                    changes.push(change(*flow, there, Some(*until)));
+                }
+                Some(_) => {}
             }
         }
         // One of our own that is about to run out needs no help.
@@ -348,6 +357,12 @@ impl Gate {
             }
         })
     }
+}
+
+/// Whether an element that was read between two moments, with so much time `left`, runs out at `until`. One without a
+/// time never does.
+fn runs_out(left: Duration, until: Instant, (begun, read): (Instant, Instant)) -> bool {
+    !left.is_zero() && begun + left <= until + TOLERANCE && read + left + TOLERANCE >= until
 }
 
 #[cfg(test)]

@@ -77,3 +77,13 @@ fn those_that_wait_are_bounded() {
     }
     assert_eq!(flows.waiting.len(), MOST_DENIED);
 }
+
+#[test]
+fn an_element_with_another_time_differs() {
+    let begun = Instant::now();
+    let (read, until) = (begun + Duration::from_millis(300), begun + Duration::from_secs(600));
+    let runs_out = |seconds| runs_out(Duration::from_secs(seconds), until, (begun, read));
+    assert!(runs_out(600) && runs_out(599) && runs_out(602));
+    assert!(!runs_out(2) && !runs_out(590) && !runs_out(700));
+    assert!(!runs_out(0), "it never runs out");
+}
