@@ -158,8 +158,8 @@ fn at_the_start_flows_that_nothing_explains_make_room_before_others_are_denied()
     let found = [2, 3].map(|n| (route_flow(flow(n)), hour));
     let found = Found { flows: found.into(), ..Found::default() };
     task.take_over(Saved { flows, ..Saved::default() }, &found);
-    let wished: Vec<Change> = std::iter::from_fn(|| wishes.try_recv().ok()).collect();
-    let [first, second, third] = wished.as_slice() else { panic!("{wished:?}") };
+    let all: Vec<Change> = std::iter::from_fn(|| wishes.try_recv().ok()).collect();
+    let [first, second, third] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(*first, Change::Allow(route_flow(flow(3))));
     assert!(matches!(second, Change::Deny { flow: denied, .. } if *denied == route_flow(flow(1))));
     assert_eq!(*third, Change::Allow(route_flow(flow(2))));
