@@ -6,6 +6,7 @@
 )]
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use netlink_bindings::nftables::{
     Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpNewsetelemDo,
@@ -76,6 +77,30 @@ pub fn add_element(host: &Host, table: &str, set: &str, key: &[u8]) {
 
 /// `nft delete element inet TABLE SET { KEY }`.
 pub fn delete_element(host: &Host, table: &str, set: &str, key: &[u8]) {
+    transaction(host, &[(DELETE_ELEMENT, 0, deletion(table, set, key))]);
+}
+
+/// `nft "delete element inet TABLE SET { KEY }; add element inet TABLE SET { KEY timeout TIME }"`.
+pub fn replace_element(host: &Host, table: &str, set: &str, key: &[u8], time: Duration) {
+    let mut payload = Vec::new();
+    let milliseconds = u64::try_from(time.as_millis()).expect("a time");
+    OpNewsetelemDo::encode_request(&mut payload, &inet())
+        .push_table_bytes(table.as_bytes())
+        .push_set_bytes(set.as_bytes())
+        .nested_elements()
+        .nested_elem()
+        .nested_key()
+        .push_value(key)
+        .end_nested()
+        // The bindings leave it in the host's byte order; the kernel does not.
+        .push_timeout(milliseconds.to_be())
+        .end_nested()
+        .end_nested();
+    let deletion = (DELETE_ELEMENT, 0, deletion(table, set, key));
+    transaction(host, &[deletion, (NEW_ELEMENT, NLM_F_CREATE, payload)]);
+}
+
+fn deletion(table: &str, set: &str, key: &[u8]) -> Vec<u8> {
     let mut payload = Vec::new();
     OpDelsetelemDo::encode_request(&mut payload, &inet())
         .push_table_bytes(table.as_bytes())
@@ -87,7 +112,7 @@ pub fn delete_element(host: &Host, table: &str, set: &str, key: &[u8]) {
         .end_nested()
         .end_nested()
         .end_nested();
-    transaction(host, &[(DELETE_ELEMENT, 0, payload)]);
+    payload
 }
 
 /// The header of messages for the family `inet`.

@@ -212,6 +212,9 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
                 dd {
                     (t!("to 1 packet a second until {time}", time = labels::at(slowed.until))) ": "
                     (labels::rule(slowed.rule))
+                    @if slowed.net.prefix_len() < slowed.net.max_prefix_len() {
+                        ", " span.mono { (Shown(slowed.net)) }
+                    }
                     @if let Some(rate) = slowed.packets_per_second {
                         ", " (t!("now {rate} a second", rate = language::decimal(rate, 1)))
                     }

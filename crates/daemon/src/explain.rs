@@ -10,6 +10,7 @@ use sipward_engine::{
     SourceView,
 };
 
+use crate::SlowedHost;
 use sipward_model::text::{Plain, Span};
 
 /// What a sentence is made of.
@@ -21,8 +22,8 @@ pub struct Facts<'a> {
     pub latest: Latest,
     /// The names of FreeSWITCH's gateways at the address.
     pub trunk: Option<&'a str>,
-    /// The rule that has slowed it down, and the packets a second that it sends, if that is known.
-    pub slowed: Option<(RuleName, Option<f64>)>,
+    /// Its host if it is slowed down, and the packets a second that the host sends, if that is known.
+    pub slowed: Option<(SlowedHost, Option<f64>)>,
 }
 
 /// Failures within the window, as far as they are remembered.
@@ -43,7 +44,7 @@ pub fn verdict(facts: &Facts<'_>) -> String {
     if let Some((class, net)) = view.exempt {
         return exempt((class, net, *trunk), *latest, policy.window);
     }
-    let slowed = slowed.map_or_else(String::new, |(rule, rate)| limited(rule, rate));
+    let slowed = slowed.map_or_else(String::new, |(slowed, rate)| limited(view, slowed, rate));
     if latest.attention > 0 {
         return format!(
             "not banned: {} within {} of a phone that logged in before, most likely with an old password; \
@@ -81,14 +82,26 @@ fn banned(ban: &BanView<'_>) -> String {
     format!("BANNED{until} as {net} {why}")
 }
 
-fn limited(rule: RuleName, rate: Option<f64>) -> String {
-    let why = match rule {
-        RuleName::Scan => "by rule `scan`, because it sends many packets".to_owned(),
-        RuleName::Insider => "because it guesses passwords of other users".to_owned(),
-        other => format!("by rule `{}`", other.as_str()),
-    };
+fn limited(view: &SourceView<'_>, slowed: SlowedHost, rate: Option<f64>) -> String {
+    let SlowedHost { net, source, rule, .. } = slowed;
+    let limit = format!("limited to {SLOWED_PER_SECOND} packet a second");
     let rate = rate.map_or_else(String::new, |rate| format!(", now {rate:.1} a second"));
-    format!("; limited to {SLOWED_PER_SECOND} packet a second {why}{rate}")
+    let scans = "by rule `scan`, because it sends many packets";
+    let guesses = "guesses passwords of other users";
+    if net.prefix_len() == net.max_prefix_len() {
+        let why =
+            if rule == RuleName::Scan { scans.to_owned() } else { format!("because it {guesses}") };
+        return format!("; {limit} {why}{rate}");
+    }
+    // Others live in that network, and it need not be this address that is to blame.
+    if rule == RuleName::Scan {
+        return format!("; its network {net} is {limit} {scans}{rate}");
+    }
+    if source == view.addr {
+        return format!("; {limit} with its network {net} because it {guesses}{rate}");
+    }
+    let registered = if view.registrations > 0 { ", but not its registered phones" } else { "" };
+    format!("; its network {net} is {limit} because {source} {guesses}{rate}{registered}")
 }
 
 /// The evidence at the decision of the ban: it remains when the failures have left the window.

@@ -43,7 +43,7 @@ pub enum Aside {
     /// FreeSWITCH has read its configuration again, or started a profile.
     Configuration,
     /// An operator should hear of it: it cannot be used, or another Event Socket client made it up.
-    Told(Box<Record>),
+    Report(Box<Record>),
 }
 
 /// Passes what `event` says to `input`.
@@ -70,16 +70,21 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         Err(error) if error.origin != Origin::Sofia => {
             let named = event.header("network-ip");
             let address = named.and_then(|named| named.lossy().parse().ok());
-            return told(Record::EventForged { error: error.to_string(), address, count: 1 });
+            return report(Record::EventForged { error: error.to_string(), address, count: 1 });
         }
-        Err(error) => return told(Record::EventUnusable { error: error.to_string(), count: 1 }),
+        Err(error) => return report(Record::EventUnusable { error: error.to_string(), count: 1 }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
         let (error, address) = (meta.origin.to_string(), named(&record));
-        return told(Record::EventForged { error, address, count: 1 });
+        return report(Record::EventForged { error, address, count: 1 });
     }
-    match &record {
+    sofia_event(&record, meta, input)
+}
+
+/// What an event of `mod_sofia` says.
+fn sofia_event(record: &SofiaEvent<'_>, meta: EventMeta, input: impl FnOnce(Input<'_>)) -> Aside {
+    match record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {
             source: failure.source.ip,
             port: failure.source.port,
@@ -160,11 +165,11 @@ fn dialplan(event: &Event, subclass: &str, tell: impl FnOnce(IpAddr)) -> Aside {
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
         let error = format!("{subclass} sent by another client (sendevent)");
-        return told(Record::EventForged { error, address: source.ok(), count: 1 });
+        return report(Record::EventForged { error, address: source.ok(), count: 1 });
     }
     let Ok(source) = source else {
         let error = format!("{subclass}: sipward-address `{address}` is not an IP address");
-        return told(Record::EventUnusable { error, count: 1 });
+        return report(Record::EventUnusable { error, count: 1 });
     };
     tell(source);
     Aside::Nothing
@@ -190,8 +195,8 @@ fn talked(event: &Event) -> Duration {
     Duration::from_secs(seconds.unwrap_or_default())
 }
 
-fn told(record: Record) -> Aside {
-    Aside::Told(Box::new(record))
+fn report(record: Record) -> Aside {
+    Aside::Report(Box::new(record))
 }
 
 /// One run of FreeSWITCH in the engine's terms.

@@ -149,10 +149,10 @@ impl Simulation {
         match aside {
             // A replay cannot ask FreeSWITCH for its gateways.
             Aside::Nothing | Aside::Gateways | Aside::Gateway { .. } | Aside::Configuration => {}
-            Aside::Told(record) if matches!(*record, Record::EventForged { .. }) => {
+            Aside::Report(record) if matches!(*record, Record::EventForged { .. }) => {
                 self.report.forged_events += 1;
             }
-            Aside::Told(_) => self.report.unusable_events += 1,
+            Aside::Report(_) => self.report.unusable_events += 1,
         }
     }
 

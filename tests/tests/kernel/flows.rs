@@ -13,7 +13,7 @@ use sipward_route::{
 use sipward_tests::netns::{self, Host, case};
 use sipward_tests::wait::until;
 
-use crate::outside::{elements, flush_ruleset, flush_set, masquerade};
+use crate::outside::{change_time_of_flow, elements, flush_ruleset, flush_set, masquerade};
 use crate::traffic::{SIP, connect};
 use crate::world::{ATTACKER, FAR6, PBX, PBX_FOR_PHONE, PBX6, PHONE, Running, World, net};
 
@@ -29,11 +29,12 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_flow_that_is_kept_is_denied_no_more", kept_later),
         case("kept_flows_pass_while_the_rest_of_the_host_is_a_stranger", kept_passes),
         case("denied_and_kept_flows_come_back", healed),
+        case("a_denied_flow_whose_time_another_program_changed_has_its_own_again", time_changed),
         case("a_restart_adopts_denied_flows", adopted),
         case("new_settings_leave_denied_flows_in_force", settings_change),
         case("flush_takes_denied_flows_away", flushed),
         case("without_a_gate_a_denied_flow_is_not_enforced", without_gate),
-        case("more_flows_than_there_is_room_for_are_refused", full),
+        case("more_flows_than_there_is_room_for_are_refused_and_denied_when_there_is", full),
     ]
 }
 
@@ -352,6 +353,25 @@ fn healed() {
     running.stop();
 }
 
+fn time_changed() {
+    let (world, mut running) = start(None);
+    let server = server(&world.pbx, PBX);
+    let line = Line::new(&world.attacker, ATTACKER, 5060, PBX);
+    deny(&mut running, line.flow(), MINUTES);
+    for time in [Duration::from_secs(1), Duration::from_secs(6_000)] {
+        change_time_of_flow(&world.pbx, "denied4", ATTACKER, 17, 5060, time);
+        let healed = running.expect("healed", |report| matches!(report, Report::Healed { .. }));
+        assert!(matches!(healed, Report::Healed { elements: 1, gate: false, .. }), "{healed:?}");
+    }
+    // The short time must run out: nothing announces that the flow stays denied.
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(line.reaches(&server), 0);
+    let found = world.pbx.block_on(async || inspect(&Settings::default()).await).unwrap();
+    let left = found.flows.first().unwrap().1;
+    assert!((Duration::from_secs(540)..MINUTES).contains(&left), "{left:?}");
+    running.stop();
+}
+
 fn adopted() {
     let (world, mut running) = start(None);
     let server = server(&world.pbx, PBX);
@@ -443,7 +463,18 @@ fn full() {
     assert_eq!((denied, refused), (MOST_DENIED, 3));
     // Bans go on, and one that is allowed makes room.
     running.block("203.0.113.0/24");
-    allow(&mut running, line(7));
+    // Those that were refused come first.
+    for n in 7..11 {
+        running.send(Change::Allow(line(n)));
+    }
+    for _ in 0..3 {
+        let report = running.expect("one that was refused", |report| {
+            matches!(report, Report::Denied { .. } | Report::Failed { .. })
+        });
+        let Report::Denied { flow, enforcement } = report else { panic!("{report:?}") };
+        assert!((0..3).any(|n| flow == line(MOST_DENIED + n)), "{flow}");
+        assert_eq!(enforcement, Enforcement::SipOnly);
+    }
     assert_eq!(deny(&mut running, line(MOST_DENIED + 9), MINUTES), Enforcement::SipOnly);
     // While the kernel enlarges its table, a dump passes elements by.
     until("all flows", || {

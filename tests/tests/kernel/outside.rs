@@ -1,6 +1,7 @@
 //! What others do to routes, rules and nftables: an administrator, another daemon.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
@@ -265,6 +266,19 @@ pub(crate) fn add_flow_to_set(
     port: u16,
 ) {
     add_element(host, table, set, &flow_key(address, transport, port));
+}
+
+/// Deletes an element of a set of IPv4 flows and adds it again with another time, in one transaction.
+pub(crate) fn change_time_of_flow(
+    host: &Host,
+    set: &str,
+    address: &str,
+    transport: u8,
+    port: u16,
+    time: Duration,
+) {
+    let key = flow_key(address, transport, port);
+    sipward_tests::nft::replace_element(host, "sipward", set, &key, time);
 }
 
 /// `nft delete rule inet sipward gate handle …`: deletes the last rule of a chain.

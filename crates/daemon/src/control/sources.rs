@@ -45,13 +45,15 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
     let view = engine.source(address);
     let failures = engine.failures(address);
     let latest = latest(task, view.source, engine.policy().window, clock.now());
-    let slowed = slowed(task, view.addr);
+    let slowed_host = task.slowed(address);
+    let slowed = slowed_host.map(|host| slowed(task, host));
+    let rate = slowed.as_ref().and_then(|slowed| slowed.packets_per_second);
     let verdict = explain::verdict(&Facts {
         view: &view,
         policy: engine.policy(),
         latest,
         trunk: task.protected().gateways_at(address),
-        slowed: slowed.as_ref().map(|slowed| (slowed.rule, slowed.packets_per_second)),
+        slowed: slowed_host.map(|host| (host, rate)),
     });
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
@@ -95,18 +97,19 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
     }
 }
 
-/// What a rule has limited the host of an address to.
-fn slowed(task: &EngineTask, address: IpAddr) -> Option<SlowedSource> {
-    let SlowedHost { net, rule, since, until } = task.slowed(address)?;
+/// What a rule has limited a host to.
+fn slowed(task: &EngineTask, host: SlowedHost) -> SlowedSource {
+    let SlowedHost { net, rule, since, until, .. } = host;
     let clock = task.clock();
     let busy = task.flood().strangers.one(net, clock.steady());
-    Some(SlowedSource {
+    SlowedSource {
+        net,
         rule,
         since: Time(clock.wall(since)),
         until: Time(clock.wall(until)),
         packets: busy.map(|busy| busy.packets),
         packets_per_second: busy.and_then(|busy| busy.rate),
-    })
+    }
 }
 
 /// The latest failures of a source within the window, whether they count or not.

@@ -120,7 +120,7 @@ impl Tried {
                         each(Some(input), None);
                     });
                     match aside {
-                        Aside::Told(record) => each(None, Some(&record)),
+                        Aside::Report(record) => each(None, Some(&record)),
                         _ if !meant => each(None, None),
                         _ => {}
                     }

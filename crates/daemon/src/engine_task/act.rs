@@ -97,8 +97,9 @@ impl EngineTask {
         let rule = evidence.map_or(RuleName::Insider, |evidence| evidence.rule);
         let scan = evidence.filter(|evidence| evidence.rule == RuleName::Scan);
         let time = self.clock.until_steady(until);
-        let shielding = self.shielding.as_mut();
-        let host = shielding.map(|shielding| shielding.slow((source, rule), time, times));
+        let Self { shielding, engine, .. } = self;
+        let shielding = shielding.as_mut();
+        let host = shielding.map(|shielding| shielding.slow(engine, (source, rule), time, times));
         let record = if let Some(evidence) = scan {
             let (packets, seconds) = (u64::from(evidence.failures), SLOWED_FOR.as_secs());
             Record::Scanner { net: host.unwrap_or_else(|| source.into()), packets, seconds }

@@ -110,7 +110,7 @@ impl EngineTask {
                 self.ask(Query::Gateway { gateway, registrar });
             }
             Aside::Configuration => self.ask(Query::Configuration),
-            Aside::Told(record) => match *record {
+            Aside::Report(record) => match *record {
                 forged @ Record::EventForged { .. } => self.forged.take(forged),
                 unusable => self.unusable.take(unusable),
             },

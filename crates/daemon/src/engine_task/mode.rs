@@ -38,6 +38,8 @@ impl EngineTask {
         for (class, nets) in host_exemptions(&found.host) {
             self.exempt(class, nets);
         }
+        // What nothing explains makes room first: the kernel's set of flows may be full.
+        self.allow_found(&found, |engine, flow| engine.flow(flow).is_none());
         self.order_everything();
         let banned: HashSet<IpNet> = self.engine.bans().map(|ban| ban.net).collect();
         let adopted = self.adopt(&found, &banned);

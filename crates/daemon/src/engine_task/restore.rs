@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use serde::Deserialize;
 use sipward_engine::{
-    Action, Expiry, Input, Offender, PeerName, ShadowedBecause, Success, UnblockReason,
+    Action, Engine, Expiry, Flow, Input, Offender, PeerName, ShadowedBecause, Success,
+    UnblockReason,
 };
 use sipward_route::{Change, Found, Report};
 use tokio::sync::mpsc;
@@ -36,7 +37,7 @@ struct Shadowed {
 /// What the start has brought back.
 #[derive(Clone, Debug)]
 pub struct TakenOver {
-    /// TakenOver bans.
+    /// Restored bans.
     pub bans: usize,
     /// Routes that became bans, because no stored ban explains them.
     pub adopted: usize,
@@ -49,11 +50,18 @@ impl EngineTask {
     pub fn take_over(&mut self, saved: Saved, found: &Found) -> TakenOver {
         // A route whose ban has ended meanwhile is explained too: it is on its way out.
         let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
+        // Flows that nothing explains make room first: the kernel's set may be full.
+        let stored: HashSet<Flow> = saved.flows.iter().map(|saved| saved.flow).collect();
+        self.allow_found(found, |_, flow| !stored.contains(&flow));
         let mut missing = self.restore(saved);
         let bans = missing.len();
         for net in &found.routes {
             missing.remove(net);
         }
+        // Those that were stored and are not denied any more.
+        self.allow_found(found, |engine, flow| {
+            stored.contains(&flow) && engine.flow(flow).is_none()
+        });
         let adopted = self.adopt(found, &explained);
         TakenOver { bans, adopted, missing }
     }
@@ -69,12 +77,16 @@ impl EngineTask {
         for net in found.sip_bans.iter().filter(|net| self.engine.ban(**net).is_none()) {
             self.routes_out.push(Change::Unblock(*net));
         }
+        usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX)
+    }
+
+    /// Allows those of the flows that the kernel denies for which `which` holds.
+    pub(super) fn allow_found(&mut self, found: &Found, which: impl Fn(&Engine, Flow) -> bool) {
         for (flow, _) in &found.flows {
-            if self.engine.flow(flow_of(*flow)).is_none() {
+            if which(&self.engine, flow_of(*flow)) {
                 self.routes_out.push(Change::Allow(*flow));
             }
         }
-        usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX)
     }
 
     /// Passes the stored data to the engine. Returns the restored bans, whose routes are on their way.

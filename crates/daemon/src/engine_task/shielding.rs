@@ -2,12 +2,13 @@
 
 mod slowed;
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Engine, Identity, Input, Mode, RuleName, Timestamp, Transport};
+use sipward_engine::{Engine, Identity, Input, Mode, RuleName, SourceView, Timestamp, Transport};
 use sipward_route::{
     Admission, Flow, MOST_HEALTHY, MOST_UNLIMITED, Shield, Stranger, USUAL_REQUESTS,
 };
@@ -28,9 +29,8 @@ const SHARE: u32 = 20;
 /// left.
 const MOST_JUDGED: usize = 100;
 
-/// Addresses distrusted at once at most. Those beyond keep their place in the shield; their flows are denied all
-/// the same.
-const MOST_DISTRUSTED: usize = 4_096;
+/// Addresses distrusted at once at most: as many as the engine remembers.
+const MOST_DISTRUSTED: usize = 65_536;
 
 /// The last list that the shield received.
 #[derive(Debug)]
@@ -47,15 +47,13 @@ pub struct Shielding {
     due: Instant,
     left_out: usize,
     slowed: SlowedHosts,
-    /// Distrusted addresses, whose new flows are treated like a stranger's.
-    distrusted: HashMap<IpAddr, Distrusted>,
-}
-
-/// An address that the shield counts as a stranger, but for the flows of its registrations.
-#[derive(Debug)]
-struct Distrusted {
-    until: Timestamp,
-    kept: Vec<Flow>,
+    /// Distrusted addresses, and until when. The shield counts their hosts as strangers, but for flows of
+    /// registrations.
+    distrusted: BTreeMap<IpAddr, Timestamp>,
+    /// IPv6 addresses where users are registered: others may live in the /64 of each, which is one host.
+    registered: BTreeSet<Ipv6Addr>,
+    /// The flows that are kept at each host.
+    kept: HashMap<IpNet, HashSet<Flow>>,
 }
 
 impl Shielding {
@@ -71,7 +69,9 @@ impl Shielding {
             due: now,
             left_out: 0,
             slowed: SlowedHosts::default(),
-            distrusted: HashMap::new(),
+            distrusted: BTreeMap::new(),
+            registered: BTreeSet::new(),
+            kept: HashMap::new(),
         }
     }
 
@@ -114,29 +114,45 @@ impl Shielding {
     /// Something happened at an address: hands over what the engine makes of it now.
     pub(super) fn look_at(&mut self, engine: &Engine, address: IpAddr) {
         let address = address.to_canonical();
-        if self.distrusted.contains_key(&address) {
-            return self.keep_registered(engine, address);
+        let (host, view) = (slowed::host(address), engine.source(address));
+        if let IpAddr::V6(address) = address {
+            if view.registrations > 0 {
+                self.registered.insert(address);
+            } else {
+                self.registered.remove(&address);
+            }
         }
-        let view = engine.source(address);
-        match view.identity {
-            Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
-            Identity::Known | Identity::Trusted | Identity::Shared => {
-                // It is not a scanner.
-                if let Some(net) = self.slowed.forget(address, RuleName::Scan) {
-                    self.shield.release(net);
-                }
-                if self.shield.admit(view.source, view.registrations) == Admission::Full {
-                    // The next list counts them.
+        if !self.is_stranger(engine, host) {
+            match view.identity {
+                Identity::Stranger | Identity::Caller
+                    if self.registered_in(host).next().is_some() =>
+                {
+                    // It is the host of others. The next list counts them.
                     self.version = None;
                 }
+                Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
+                Identity::Known | Identity::Trusted | Identity::Shared => {
+                    // It is not a scanner.
+                    if let Some(net) = self.slowed.forget(address, RuleName::Scan) {
+                        self.shield.release(net);
+                    }
+                    self.admit(&view);
+                }
             }
+        }
+        self.keep_registered(engine, host);
+    }
+
+    fn admit(&mut self, view: &SourceView<'_>) {
+        if self.shield.admit(view.source, view.registrations) == Admission::Full {
+            // The next list counts them.
+            self.version = None;
         }
     }
 
     /// Counts new flows of an address as a stranger's until then; with an end that is not ahead no longer.
     ///
-    /// Of IPv4 only: the shield knows IPv6 hosts by their /64, in which others may live, and phones there have
-    /// addresses of their own, so that the denial of flows is enough.
+    /// An IPv6 address takes its /64 along, as an IPv4 address all that are behind it.
     pub(super) fn distrust(
         &mut self,
         engine: &Engine,
@@ -148,41 +164,98 @@ impl Shielding {
         if until <= now {
             return self.trust(engine, source);
         }
-        if !source.is_ipv4() || self.distrusted.len() >= MOST_DISTRUSTED {
+        if self.distrusted.len() >= MOST_DISTRUSTED && !self.distrusted.contains_key(&source) {
             return;
         }
-        let entry = self.distrusted.entry(source);
-        entry.or_insert(Distrusted { until, kept: Vec::new() }).until = until;
+        self.distrusted.insert(source, until);
         // Before FreeSWITCH has sent its registrations, the flows of an earlier run keep their places.
         if self.is_known {
-            self.keep_registered(engine, source);
+            self.keep_registered(engine, slowed::host(source));
         }
     }
 
     fn trust(&mut self, engine: &Engine, source: IpAddr) {
-        let Some(distrusted) = self.distrusted.remove(&source) else { return };
-        // First the host: its phones must not lose their place in between.
+        if self.distrusted.remove(&source).is_none() {
+            return;
+        }
+        let host = slowed::host(source);
+        if !self.is_stranger(engine, host) {
+            // First the host: its phones must not lose their place in between.
+            for address in self.registered_in(host).collect::<Vec<_>>() {
+                self.admit(&engine.source(address));
+            }
+        }
         self.look_at(engine, source);
-        for flow in distrusted.kept {
-            self.shield.drop_flow(flow);
+        self.version = None;
+    }
+
+    /// The addresses of an IPv6 host where users are registered.
+    fn registered_in(&self, host: IpNet) -> impl Iterator<Item = IpAddr> {
+        let net = match host {
+            IpNet::V4(_) => None,
+            IpNet::V6(net) => Some(net),
+        };
+        let all = net.map(|net| self.registered.range(net.network()..=net.broadcast()));
+        all.into_iter().flatten().map(|address| IpAddr::from(*address))
+    }
+
+    fn is_distrusted(&self, host: IpNet) -> bool {
+        self.distrusted.range(addresses(host)).next().is_some()
+    }
+
+    /// Whether the shield is to count a host as a stranger, because an address of it is distrusted. Not where others
+    /// are registered in an IPv6 /64 from ports that nobody knows: their flows could not be kept.
+    fn is_stranger(&self, engine: &Engine, host: IpNet) -> bool {
+        let has_unknown_ports = |address: &IpAddr| {
+            !self.distrusted.contains_key(address)
+                && engine.registered_flows(*address).next().is_none()
+                && engine.source(*address).registrations > 0
+        };
+        self.is_distrusted(host) && !self.registered_in(host).any(|one| has_unknown_ports(&one))
+    }
+
+    /// Keeps the flows of what is registered at a host that is distrusted or slowed, and no others. A slowed IPv4
+    /// address, or an IPv6 address for which its /64 is slowed, keeps no flows unless it is distrusted.
+    fn keep_registered(&mut self, engine: &Engine, host: IpNet) {
+        let is_distrusted = self.is_distrusted(host);
+        let is_slowed = host.addr().is_ipv6() && self.slowed.holds(host);
+        let mut wanted = HashSet::new();
+        if is_distrusted || is_slowed {
+            let own = host.addr().is_ipv4().then(|| host.addr());
+            let keeps = |address: &IpAddr| {
+                self.distrusted.contains_key(address) || !self.slowed.is_for(*address)
+            };
+            for source in self.registered_in(host).chain(own).filter(keeps) {
+                let flow =
+                    |port, transport| route_flow(sipward_engine::Flow { source, transport, port });
+                let ports = engine.registered_flows(source);
+                wanted.extend(ports.flat_map(|port| Transport::ALL.map(|of| flow(port, of))));
+            }
+        }
+        let before = self.kept.remove(&host).unwrap_or_default();
+        for flow in wanted.difference(&before) {
+            self.shield.keep_flow(*flow);
+        }
+        for flow in before.difference(&wanted) {
+            self.shield.drop_flow(*flow);
+        }
+        if !wanted.is_empty() {
+            self.kept.insert(host, wanted);
+        }
+        if is_distrusted && self.is_stranger(engine, host) {
+            self.shield.dismiss(host);
         }
     }
 
-    /// Keeps the flows of what is registered at a distrusted address now, and no others.
-    fn keep_registered(&mut self, engine: &Engine, source: IpAddr) {
-        let Some(distrusted) = self.distrusted.get_mut(&source) else { return };
-        let ports = engine.registered_flows(source);
-        let flow = |port, transport| route_flow(sipward_engine::Flow { source, transport, port });
-        let kept: Vec<Flow> =
-            ports.flat_map(|port| Transport::ALL.map(|transport| flow(port, transport))).collect();
-        for flow in kept.iter().filter(|flow| !distrusted.kept.contains(flow)) {
-            self.shield.keep_flow(*flow);
+    /// The same for all such hosts: a list may have other registrations there, and some run out unseen.
+    fn keep_all_registered(&mut self, engine: &Engine) {
+        let distrusted = self.distrusted.keys().map(|address| slowed::host(*address));
+        let slowed = self.slowed.nets().filter(|net| net.addr().is_ipv6());
+        let kept = self.kept.keys().copied();
+        let hosts: HashSet<IpNet> = distrusted.chain(slowed).chain(kept).collect();
+        for host in hosts {
+            self.keep_registered(engine, host);
         }
-        for flow in distrusted.kept.iter().filter(|flow| !kept.contains(flow)) {
-            self.shield.drop_flow(*flow);
-        }
-        distrusted.kept = kept;
-        self.shield.dismiss(source.into());
     }
 
     /// Hands over a list that may have changed. Says what has no room, when that begins.
@@ -191,9 +264,13 @@ impl Shielding {
             let scanners = self.slowed.forget_all(RuleName::Scan);
             for net in scanners {
                 self.shield.release(net);
+                self.keep_registered(engine, net);
             }
         }
-        let over = self.distrusted.iter().filter(|(_, distrusted)| distrusted.until <= steady);
+        for net in self.slowed.forget_over(steady) {
+            self.keep_registered(engine, net);
+        }
+        let over = self.distrusted.iter().filter(|(_, until)| **until <= steady);
         for source in over.map(|(source, _)| *source).collect::<Vec<_>>() {
             self.trust(engine, source);
         }
@@ -203,16 +280,20 @@ impl Shielding {
         if wanted { self.hand_over(engine, now) } else { None }
     }
 
-    /// Slows a host down for `time`, until `until`, as the engine decided by `rule`. Gives its network.
+    /// Slows a host down for `time`, until `until`, as the engine decided by `rule`. Gives its network. Registered
+    /// phones at other addresses of an IPv6 /64 go on.
     pub(super) fn slow(
         &mut self,
+        engine: &Engine,
         (source, rule): (IpAddr, RuleName),
         time: Duration,
         (now, until): (Timestamp, Timestamp),
     ) -> IpNet {
         let net = slowed::host(source);
-        self.shield.slow(net, time);
-        self.slowed.add(SlowedHost { net, rule, since: now, until });
+        if self.slowed.add(SlowedHost { net, source, rule, since: now, until }) {
+            self.keep_registered(engine, net);
+            self.shield.slow(net, time);
+        }
         net
     }
 
@@ -231,14 +312,18 @@ impl Shielding {
         drop(exempt);
         // Before FreeSWITCH has sent its registrations, those from an earlier run keep their places.
         if self.is_known {
-            // A list may have other registrations there, and some run out unseen.
-            for source in self.distrusted.keys().copied().collect::<Vec<_>>() {
-                self.keep_registered(engine, source);
-            }
-            let is_trusted = |net: &IpNet| !self.distrusted.contains_key(&net.addr());
-            let healthy = engine.spared().filter(|net| !is_exempt(net) && is_trusted(net));
-            let hosts = healthy.map(|net| (net, engine.source(net.addr()).registrations));
+            let mut registered = BTreeSet::new();
+            let hosts = engine.spared().filter(|net| !is_exempt(net)).filter_map(|net| {
+                let registrations = engine.source(net.addr()).registrations;
+                if let (IpAddr::V6(address), 1..) = (net.addr(), registrations) {
+                    registered.insert(address);
+                }
+                let is_stranger = self.is_stranger(engine, slowed::host(net.addr()));
+                (!is_stranger).then_some((net, registrations))
+            });
             left_out += self.shield.replace(hosts).left_out;
+            self.registered = registered;
+            self.keep_all_registered(engine);
         }
         let took = now.elapsed();
         (self.rested, self.due) = (now + took * SHARE, now + AGAIN);
@@ -252,6 +337,11 @@ impl Shielding {
             )
         })
     }
+}
+
+/// All addresses of a host.
+fn addresses(host: IpNet) -> RangeInclusive<IpAddr> {
+    host.network()..=host.broadcast()
 }
 
 /// The strangers of a list that rule `scan` is to task: those that are not slowed down yet.

@@ -1,26 +1,37 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use sipward_engine::{Identity, Policy};
+use sipward_engine::{Cause, Flow, Identity, Policy, Transport};
 use sipward_esl::Notice;
 
 use super::*;
 use crate::freeswitch_queries::Registration;
 use crate::freeswitch_queries::table::Part;
 use crate::freeswitch_queries::{Answer, Listed};
+use crate::route_queue::route_flow;
 use sipward_config::{StoreLocation, StoreSettings};
 use sipward_ingest::freeswitch::registrations::{Odd, Outcome};
+use sipward_route::{Change, Found};
+use sipward_store::{Saved, SavedFlow};
 
 /// An engine task without a status hook, and what it asks of FreeSWITCH.
 fn engine_task() -> (EngineTask, mpsc::Receiver<Query>) {
+    let (task, questions, _) = engine_task_with_kernel();
+    (task, questions)
+}
+
+/// The same, with what it asks of the kernel.
+fn engine_task_with_kernel() -> (EngineTask, mpsc::Receiver<Query>, mpsc::Receiver<Change>) {
     let engine = Engine::new(Policy::default(), 1).unwrap();
-    let (changes, _) = mpsc::channel(1);
+    let (changes, wishes) = mpsc::channel(8);
     let (ask, questions) = mpsc::channel(8);
     let (records, _) = broadcast::channel(1);
     let (routes_out, status_hook) = (RouteQueue::new(changes), Box::new(|_: &EngineStatus| ()));
     let settings = StoreSettings { location: StoreLocation::Memory, ..StoreSettings::default() };
     let (store, _) = Store::open(&settings).unwrap();
     let outputs = Outputs { routes_out, store, questions: ask, records };
-    (EngineTask::new(engine, Clock::start(None), outputs, status_hook, None), questions)
+    (EngineTask::new(engine, Clock::start(None), outputs, status_hook, None), questions, wishes)
 }
 
 fn phone(n: u8, expires: Option<u64>) -> Registration {
@@ -129,4 +140,27 @@ fn a_failure_to_connect_is_told_once_as_long_as_it_is_the_same() {
     task.notice(Notice::Disconnected { error: other, retry_in: Duration::from_secs(5) });
     let told: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
     assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[test]
+fn at_the_start_flows_that_nothing_explains_make_room_before_others_are_denied() {
+    let (mut task, _questions, mut wishes) = engine_task_with_kernel();
+    let flow = |n: u8| Flow {
+        source: IpAddr::from([192, 0, 2, n]),
+        transport: Transport::Udp,
+        port: 5060,
+    };
+    let (now, hour) = (task.clock.now(), Duration::from_secs(3_600));
+    let cause = Arc::new(Cause::Adopted);
+    let stored = |n, until| SavedFlow { flow: flow(n), since: now, until, cause: cause.clone() };
+    // The second is allowed again, and only counts.
+    let flows = vec![stored(1, now + hour), stored(2, now)];
+    let found = [2, 3].map(|n| (route_flow(flow(n)), hour));
+    let found = Found { flows: found.into(), ..Found::default() };
+    task.take_over(Saved { flows, ..Saved::default() }, &found);
+    let all: Vec<Change> = std::iter::from_fn(|| wishes.try_recv().ok()).collect();
+    let [first, second, third] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(*first, Change::Allow(route_flow(flow(3))));
+    assert!(matches!(second, Change::Deny { flow: denied, .. } if *denied == route_flow(flow(1))));
+    assert_eq!(*third, Change::Allow(route_flow(flow(2))));
 }

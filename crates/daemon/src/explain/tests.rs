@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sipward_engine::{Enforcement, Grade, Origin, RuleName, Timestamp};
@@ -44,14 +45,48 @@ fn a_scanner_is_named_with_its_rate() {
         let latest = Latest::default();
         verdict(&Facts { view: &view, policy: &policy, latest, trunk: None, slowed: Some(slowed) })
     };
+    let slowed = |rule| slowed(view.addr, IpNet::from(view.addr), rule);
     let start = "not banned: 0 of 5 within 10m: stranger; limited to 1 packet a second ";
     assert_eq!(
-        said((RuleName::Scan, Some(12.04))),
+        said((slowed(RuleName::Scan), Some(12.04))),
         format!("{start}by rule `scan`, because it sends many packets, now 12.0 a second")
     );
     assert_eq!(
-        said((RuleName::Insider, None)),
+        said((slowed(RuleName::Insider), None)),
         format!("{start}because it guesses passwords of other users")
+    );
+}
+
+fn slowed(source: IpAddr, net: IpNet, rule: RuleName) -> SlowedHost {
+    let at = Timestamp::from_micros(1);
+    SlowedHost { net, source, rule, since: at, until: at }
+}
+
+#[test]
+fn an_ipv6_address_is_not_to_blame_for_its_neighbours() {
+    let policy = Policy::default();
+    let [one, other] = ["2001:db8:b001::5", "2001:db8:b001::7"].map(|text| text.parse().unwrap());
+    let said = |source, rule, registrations| {
+        let view = SourceView { addr: one, registrations, ..view() };
+        let slowed = slowed(source, "2001:db8:b001::/64".parse().unwrap(), rule);
+        let (latest, trunk, slowed) = (Latest::default(), None, Some((slowed, None)));
+        let said = verdict(&Facts { view: &view, policy: &policy, latest, trunk, slowed });
+        said.split_once("stranger; ").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        said(other, RuleName::Insider, 1),
+        "its network 2001:db8:b001::/64 is limited to 1 packet a second because 2001:db8:b001::7 \
+         guesses passwords of other users, but not its registered phones"
+    );
+    assert_eq!(
+        said(one, RuleName::Insider, 0),
+        "limited to 1 packet a second with its network 2001:db8:b001::/64 because it guesses \
+         passwords of other users"
+    );
+    assert_eq!(
+        said(other, RuleName::Scan, 0),
+        "its network 2001:db8:b001::/64 is limited to 1 packet a second by rule `scan`, because it \
+         sends many packets"
     );
 }
 

@@ -19,7 +19,7 @@ fn told(recording: &[u8]) -> (Vec<String>, Vec<Record>) {
     let (mut inputs, mut records) = (Vec::new(), Vec::new());
     for event in events(recording) {
         let aside = translate(&event, |input| inputs.push(words(&input)));
-        if let Aside::Told(record) = aside {
+        if let Aside::Report(record) = aside {
             records.push(*record);
         }
     }
@@ -159,7 +159,7 @@ fn a_report_by_sendevent_or_without_an_address_is_none() {
     {
         let mut inputs = Vec::new();
         let aside = translate(&event, |input| inputs.push(words(&input)));
-        assert!(matches!(aside, Aside::Told(_)), "{aside:?}");
+        assert!(matches!(aside, Aside::Report(_)), "{aside:?}");
         assert!(inputs.is_empty());
     }
 }

@@ -197,6 +197,8 @@ fn of(kind: Kind) -> &'static Row {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::text::api_name;
 
@@ -270,7 +272,7 @@ mod tests {
             let (name, meaning) = (api_name(&row.kind), meaning(row.kind));
             assert!(!meaning.is_empty(), "{name}");
             let level = row.level.as_str().to_lowercase();
-            page.push_str(&format!("| `{name}` | {meaning} | {level} | {alarm} | {mail} |\n"));
+            writeln!(page, "| `{name}` | {meaning} | {level} | {alarm} | {mail} |").unwrap();
         }
         page
     }

@@ -80,6 +80,9 @@ pub struct SourceReport {
 /// A source that may send one packet a second to the SIP ports (20 at once).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SlowedSource {
+    /// The IPv4 address or the IPv6 /64 that has this limit.
+    #[schema(value_type = String)]
+    pub net: IpNet,
     /// The rule that slowed it down.
     #[schema(schema_with = words::rule)]
     pub rule: RuleName,

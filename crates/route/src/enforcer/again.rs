@@ -49,13 +49,18 @@ impl Enforcer {
     /// When a round goes on, or something is tried again.
     pub(super) fn round_due(&self) -> Option<Instant> {
         // What is on its way to another table is looked at there.
-        if self.moving.is_some() { None } else { self.round.due(!self.unsettled.is_empty()) }
+        if self.moving.is_some() { None } else { self.round.due(self.has_unsettled()) }
+    }
+
+    /// Whether something is to be tried at intervals.
+    fn has_unsettled(&self) -> bool {
+        !self.unsettled.is_empty() || self.has_waiting_flows()
     }
 
     /// Looks at some bans again, and tries again what was refused; reports what has changed.
     pub(super) async fn look_again(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        match self.round.begins(!self.unsettled.is_empty(), started) {
+        match self.round.begins(self.has_unsettled(), started) {
             Some(Extent::All) => {
                 let is_new =
                     |net: &IpNet| !self.wanted.contains(net) && !self.at_sip.contains(*net);
@@ -78,6 +83,7 @@ impl Enforcer {
                 self.outbox.push(outcome.report);
             }
         }
+        self.deny_waiting_flows().await?;
         self.round.finished(started, Instant::now());
         self.monitor.drain().map_err(RouteError::Socket)
     }

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Enforcer;
 use super::step::{Step, Wish};
+use super::unsettled::Extent;
+use super::{Enforcer, TAKE};
 use crate::ban::Exact;
 use crate::gate::{self, Direction, Gate, MOST_COUNTED, MOST_DENIED, Outcome};
 use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
@@ -148,6 +149,42 @@ impl Enforcer {
         for ((flow, until), outcome) in wishes.iter().zip(outcomes) {
             let report = self.report_of(*flow, *until, outcome);
             self.outbox.push(report);
+        }
+        self.mend_sets().await?;
+        if self.has_waiting_flows() && wishes.iter().any(|(_, until)| until.is_none()) {
+            // There is room now.
+            self.round.note(Extent::Unsettled, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Whether flows that were refused are to be tried again.
+    pub(super) fn has_waiting_flows(&self) -> bool {
+        self.gate.as_ref().is_ok_and(Gate::has_waiting_flows)
+    }
+
+    /// Tries flows again that were refused, as many as there is room for, some at a time; reports those that are not
+    /// refused any more.
+    pub(super) async fn deny_waiting_flows(&mut self) -> Result<(), RouteError> {
+        let standing = self.coverage.gate;
+        let Ok(gate) = &mut self.gate else { return Ok(()) };
+        let wishes = gate.waiting_flows(TAKE);
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let outcomes = gate.change_flows(&wishes, standing).await?;
+        let mut is_refused = false;
+        for ((flow, until), outcome) in wishes.iter().zip(outcomes) {
+            if matches!(outcome, Outcome::Full | Outcome::Refused(_)) {
+                // As was reported before.
+                is_refused = true;
+                continue;
+            }
+            let report = self.report_of(*flow, *until, outcome);
+            self.outbox.push(report);
+        }
+        if !is_refused && self.has_waiting_flows() {
+            self.round.note(Extent::Unsettled, Instant::now());
         }
         self.mend_sets().await
     }
@@ -292,7 +329,7 @@ impl Enforcer {
         match outcome.await {
             Ok(elements) => {
                 self.monitor.drain().map_err(RouteError::Socket)?;
-                self.round.note(super::unsettled::Extent::Unsettled, Instant::now());
+                self.round.note(Extent::Unsettled, Instant::now());
                 Ok(elements)
             }
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),

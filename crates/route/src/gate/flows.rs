@@ -18,6 +18,8 @@ use crate::{Flow, RouteError};
 const LONGEST: Duration = Duration::from_secs(86_400);
 /// Between two looks for flows that have run out.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// How much earlier or later than wished an element may run out: the kernel counts in ticks, and reading takes time.
+const TOLERANCE: Duration = Duration::from_secs(2);
 /// What cannot be done when the kernel refuses.
 const FLOWS: &str = "change the flows in the gate";
 
@@ -27,6 +29,8 @@ pub(super) struct Flows {
     /// Until when each is denied.
     denied: HashMap<Flow, Instant>,
     kept: HashSet<Flow>,
+    /// Until when each of those shall be denied for which there was no room, or that the kernel refused; tried again.
+    waiting: HashMap<Flow, Instant>,
     /// When flows that have run out were last removed.
     looked: Option<Instant>,
 }
@@ -60,6 +64,9 @@ impl Flows {
     fn tidy(&mut self, now: Instant) {
         if self.looked.is_none_or(|looked| now >= looked + BETWEEN_LOOKS) {
             self.denied.retain(|_, until| *until > now);
+            if !self.waiting.is_empty() {
+                self.waiting.retain(|_, until| *until > now);
+            }
             self.looked = Some(now);
         }
     }
@@ -71,6 +78,9 @@ impl Flows {
         until: Option<Instant>,
         now: Instant,
     ) -> (Outcome, Option<Instant>, Option<Instant>) {
+        if !self.waiting.is_empty() {
+            self.waiting.remove(&flow);
+        }
         let Some(until) = until else {
             return (Outcome::Allowed, self.denied.remove(&flow), None);
         };
@@ -82,10 +92,29 @@ impl Flows {
         } else if until <= now {
             (Outcome::Over, self.denied.remove(&flow), None)
         } else if self.denied.len() >= MOST_DENIED && !self.denied.contains_key(&flow) {
+            self.wait(flow, until);
             (Outcome::Full, None, None)
         } else {
             (Outcome::Denied, self.denied.insert(flow, until), Some(until))
         }
+    }
+
+    /// Remembers a flow that could not be denied. Of more than [`MOST_DENIED`] the later ones are not tried again.
+    fn wait(&mut self, flow: Flow, until: Instant) {
+        if self.waiting.len() < MOST_DENIED {
+            self.waiting.insert(flow, until);
+        }
+    }
+
+    /// Up to `most` of those that wait, as many as there is room for.
+    fn next_waiting(&mut self, most: usize, now: Instant) -> Vec<(Flow, Option<Instant>)> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        self.tidy(now);
+        let room = MOST_DENIED.saturating_sub(self.denied.len());
+        let waiting = self.waiting.iter().take(room.min(most));
+        waiting.map(|(flow, until)| (*flow, Some(*until))).collect()
     }
 }
 
@@ -120,12 +149,25 @@ impl Gate {
             self.is_stale = true;
             for change in changes {
                 self.flows.denied.remove(&change.flow);
+                if let Some(until) = change.after {
+                    self.flows.wait(change.flow, until);
+                }
                 if let Some(outcome) = outcomes.get_mut(change.place) {
                     *outcome = Outcome::Refused(refused(FLOWS, &refusal).to_string());
                 }
             }
         }
         Ok(outcomes)
+    }
+
+    /// Whether flows wait to be denied that were refused before.
+    pub(crate) fn has_waiting_flows(&self) -> bool {
+        !self.flows.waiting.is_empty()
+    }
+
+    /// Up to `most` flows that were refused before and for which there is room now.
+    pub(crate) fn waiting_flows(&mut self, most: usize) -> Vec<(Flow, Option<Instant>)> {
+        self.flows.next_waiting(most, Instant::now())
     }
 
     /// Denied flows, with the time that each has left.
@@ -207,17 +249,24 @@ impl Gate {
         if !self.settings.counts() {
             return Ok(0);
         }
-        let now = Instant::now();
+        let started = Instant::now();
         let mut extra = self.denied_in_kernel().await?;
         if self.flows.denied.keys().any(|flow| !extra.contains_key(flow)) {
             // A dump may pass elements by, see the bans.
             extra.extend(self.denied_in_kernel().await?);
         }
+        let now = Instant::now();
         let change = |flow, before, after| Change { place: 0, flow, before, after };
         let mut changes = Vec::new();
         for (flow, until) in self.flows.denied.iter().filter(|(_, until)| **until > now) {
-            if extra.remove(flow).is_none() {
-                changes.push(change(*flow, None, Some(*until)));
+            match extra.remove(flow) {
+                None => changes.push(change(*flow, None, Some(*until))),
+                Some(left) if !runs_out(left, *until, (started, now)) => {
+                    // Written anew: with this the one that is there is deleted.
+                    let there = Some(now + LONGEST);
+                    changes.push(change(*flow, there, Some(*until)));
+                }
+                Some(_) => {}
             }
         }
         // One of our own that is about to run out needs no help.
@@ -308,6 +357,12 @@ impl Gate {
             }
         })
     }
+}
+
+/// Whether an element that was read between two moments, with so much time `left`, runs out at `until`. One without a
+/// time never does.
+fn runs_out(left: Duration, until: Instant, (begun, read): (Instant, Instant)) -> bool {
+    !left.is_zero() && begun + left <= until + TOLERANCE && read + left + TOLERANCE >= until
 }
 
 #[cfg(test)]

@@ -105,7 +105,10 @@ fn write(
         let rate = slowed.packets_per_second;
         let rate = rate.map_or_else(String::new, |rate| format!("; it sends {rate:.1}"));
         let (rule, until) = (word(&slowed.rule), out::time(slowed.until));
-        writeln!(out, "limited to 1 packet/s by rule {rule} until {until}{rate}")?;
+        let net = slowed.net;
+        let is_wide = net.prefix_len() < net.max_prefix_len();
+        let network = if is_wide { format!(" with all of {net}") } else { String::new() };
+        writeln!(out, "limited to 1 packet/s{network} by rule {rule} until {until}{rate}")?;
     }
     writeln!(
         out,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, Policy, RuleName};
+use sipward_engine::{Alarm, Expiry, Policy};
 
 use crate::attack::{Forger, Guess, How};
 use crate::event::Kind;

@@ -2,18 +2,24 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 use sipward_engine::{RuleName, Timestamp};
+use sipward_route::MOST_SLOWED;
 
-/// Hosts remembered at most: of scanners there are 100 more every ten seconds at most, for ten minutes each. Those
-/// beyond are slowed, but `why` does not say so.
-const MOST: usize = 8_192;
+/// Hosts remembered at most: as many as can be slowed.
+const MOST: usize = MOST_SLOWED;
+/// From the end of a host's time until it is forgotten: the kernel must have let it go.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The slowed hosts.
 #[derive(Debug, Default)]
 pub(crate) struct SlowedHosts {
     all: HashMap<IpNet, SlowedHost>,
+    /// The IPv6 addresses for which a /64 is slowed, and until when: others may live there. Not of scanners, who are
+    /// counted by their /64.
+    sources: HashMap<IpAddr, Timestamp>,
 }
 
 /// One of them.
@@ -21,6 +27,8 @@ pub(crate) struct SlowedHosts {
 pub struct SlowedHost {
     /// The IPv4 address or IPv6 /64.
     pub net: IpNet,
+    /// The address for which it is slowed; for scanners any of the host.
+    pub source: IpAddr,
     /// The rule that slowed it down.
     pub rule: RuleName,
     /// Since when.
@@ -30,19 +38,57 @@ pub struct SlowedHost {
 }
 
 impl SlowedHosts {
-    /// Remembers a host, and forgets those whose time is over.
-    pub(super) fn add(&mut self, host: SlowedHost) {
+    /// Remembers a host, and forgets those whose time is over. False when there is no room.
+    pub(super) fn add(&mut self, host: SlowedHost) -> bool {
         if self.all.len() >= MOST {
             self.all.retain(|_, other| other.until > host.since);
         }
-        if self.all.len() < MOST || self.all.contains_key(&host.net) {
-            self.all.insert(host.net, host);
+        if self.all.len() >= MOST && !self.all.contains_key(&host.net) {
+            return false;
         }
+        if host.source.is_ipv6() && host.rule != RuleName::Scan {
+            if self.sources.len() >= MOST {
+                self.sources.retain(|_, until| *until > host.since);
+            }
+            if self.sources.len() < MOST {
+                self.sources.insert(host.source, host.until);
+            }
+        }
+        // The kernel keeps the longest time, too.
+        let entry = self.all.entry(host.net).or_insert(host);
+        if entry.until <= host.until {
+            *entry = host;
+        }
+        true
     }
 
     /// The host of an address, if it is slowed down now.
     pub(crate) fn of(&self, address: IpAddr, now: Timestamp) -> Option<SlowedHost> {
-        self.all.get(&host(address)).copied().filter(|slowed| slowed.until > now)
+        let slowed = self.all.get(&host(address)).filter(|slowed| slowed.until > now)?;
+        let source = if self.is_for(address) { address } else { slowed.source };
+        Some(SlowedHost { source, ..*slowed })
+    }
+
+    /// Whether a host is slowed down.
+    pub(super) fn holds(&self, net: IpNet) -> bool {
+        self.all.contains_key(&net)
+    }
+
+    /// Whether the /64 of an IPv6 address is slowed down because of this address.
+    pub(super) fn is_for(&self, address: IpAddr) -> bool {
+        self.sources.contains_key(&address)
+    }
+
+    /// The hosts' networks.
+    pub(super) fn nets(&self) -> impl Iterator<Item = IpNet> {
+        self.all.keys().copied()
+    }
+
+    /// Forgets those whose time is over. Gives their networks.
+    pub(super) fn forget_over(&mut self, now: Timestamp) -> Vec<IpNet> {
+        self.sources.retain(|_, until| *until + GRACE > now);
+        let over = self.all.extract_if(|_, slowed| slowed.until + GRACE <= now);
+        over.map(|(net, _)| net).collect()
     }
 
     /// Forgets the host of an address if `rule` slowed it down. Gives its network.
@@ -71,12 +117,37 @@ pub(super) fn host(address: IpAddr) -> IpNet {
 mod tests {
     use super::*;
 
+    #[test]
+    fn of_two_limits_the_longer_holds_and_each_address_is_to_blame_for_its_own() {
+        let mut hosts = SlowedHosts::default();
+        let [one, other, third] =
+            [1, 2, 3].map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]));
+        let net = host(one);
+        let insider = |source, until| SlowedHost {
+            net,
+            source,
+            rule: RuleName::Insider,
+            since: at(0),
+            until: at(until),
+        };
+        for slowed in [insider(one, 3_600), insider(other, 4_000), insider(one, 3_900)] {
+            assert!(hosts.add(slowed));
+        }
+        assert_eq!([one, other, third].map(|one| hosts.is_for(one)), [true, true, false]);
+        let source = |address| hosts.of(address, at(3_950)).map(|slowed| slowed.source);
+        assert_eq!([one, other, third].map(source), [one, other, other].map(Some));
+        assert_eq!(hosts.forget_over(at(4_001)), []);
+        assert!(!hosts.is_for(one) && hosts.is_for(other));
+        assert_eq!(hosts.forget_over(at(4_002)), [net]);
+        assert!(!hosts.holds(net) && !hosts.is_for(other));
+    }
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
     fn slowed(net: IpNet, rule: RuleName, until: u64) -> SlowedHost {
-        SlowedHost { net, rule, since: at(0), until: at(until) }
+        SlowedHost { net, source: net.addr(), rule, since: at(0), until: at(until) }
     }
 
     #[test]

@@ -44,3 +44,46 @@ fn a_day_is_the_longest() {
     let (_, _, until) = flows.note(flow(1), Some(now + LONGEST * 9), now);
     assert_eq!(until, Some(now + LONGEST));
 }
+
+#[test]
+fn what_found_no_room_waits_until_there_is_some() {
+    let (mut flows, now) = (Flows::default(), Instant::now());
+    let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(60));
+    for n in 0..MOST_DENIED {
+        flows.note(flow(n), Some(if n < 3 { soon } else { later }), now);
+    }
+    let more: Vec<Flow> = (0..5).map(|n| flow(MOST_DENIED + n)).collect();
+    for other in &more {
+        assert_eq!(flows.note(*other, Some(later), now).0, Outcome::Full);
+    }
+    assert_eq!(flows.next_waiting(9, now), [], "no room");
+    assert_eq!(flows.note(more[4], None, now).0, Outcome::Allowed);
+    assert_eq!(flows.next_waiting(2, soon).len(), 2);
+    let room = flows.next_waiting(9, soon);
+    assert_eq!(room.len(), 3);
+    for (flow, until) in room {
+        assert_eq!(flows.note(flow, until, soon).0, Outcome::Denied);
+    }
+    assert_eq!(flows.waiting.len(), 1);
+    flows.tidy(later);
+    assert!(flows.waiting.is_empty(), "nor is one denied whose time has run out");
+}
+
+#[test]
+fn those_that_wait_are_bounded() {
+    let (mut flows, until) = (Flows::default(), Instant::now());
+    for n in 0..MOST_DENIED + 9 {
+        flows.wait(flow(n), until);
+    }
+    assert_eq!(flows.waiting.len(), MOST_DENIED);
+}
+
+#[test]
+fn an_element_with_another_time_differs() {
+    let begun = Instant::now();
+    let (read, until) = (begun + Duration::from_millis(300), begun + Duration::from_secs(600));
+    let runs_out = |seconds| runs_out(Duration::from_secs(seconds), until, (begun, read));
+    assert!(runs_out(600) && runs_out(599) && runs_out(602));
+    assert!(!runs_out(2) && !runs_out(590) && !runs_out(700));
+    assert!(!runs_out(0), "it never runs out");
+}
