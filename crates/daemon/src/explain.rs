@@ -2,6 +2,7 @@
 //!
 //! Made of views of the engine and nothing else, so that `why`, the page and the API say the same.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,7 +11,6 @@ use sipward_engine::{
     SourceView,
 };
 
-use crate::SlowedHost;
 use sipward_model::text::{Plain, Span};
 
 /// What a sentence is made of.
@@ -22,8 +22,19 @@ pub struct Facts<'a> {
     pub latest: Latest,
     /// The names of FreeSWITCH's gateways at the address.
     pub trunk: Option<&'a str>,
-    /// Its host if it is slowed down, and the packets a second that the host sends, if that is known.
-    pub slowed: Option<(SlowedHost, Option<f64>)>,
+    /// What its host is limited to.
+    pub slowed: Option<Limit>,
+}
+
+/// A limit of a host: an IPv4 address or an IPv6 /64.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub net: IpNet,
+    /// The address that is to blame.
+    pub source: IpAddr,
+    pub rule: RuleName,
+    /// The packets a second that the host sends, if that is known.
+    pub rate: Option<f64>,
 }
 
 /// Failures within the window, as far as they are remembered.
@@ -44,7 +55,7 @@ pub fn verdict(facts: &Facts<'_>) -> String {
     if let Some((class, net)) = view.exempt {
         return exempt((class, net, *trunk), *latest, policy.window);
     }
-    let slowed = slowed.map_or_else(String::new, |(slowed, rate)| limited(view, slowed, rate));
+    let slowed = slowed.map_or_else(String::new, |limit| limited(view, limit));
     if latest.attention > 0 {
         return format!(
             "not banned: {} within {} of a phone that logged in before, most likely with an old password; \
@@ -82,8 +93,8 @@ fn banned(ban: &BanView<'_>) -> String {
     format!("BANNED{until} as {net} {why}")
 }
 
-fn limited(view: &SourceView<'_>, slowed: SlowedHost, rate: Option<f64>) -> String {
-    let SlowedHost { net, source, rule, .. } = slowed;
+fn limited(view: &SourceView<'_>, limit: Limit) -> String {
+    let Limit { net, source, rule, rate } = limit;
     let limit = format!("limited to {SLOWED_PER_SECOND} packet a second");
     let rate = rate.map_or_else(String::new, |rate| format!(", now {rate:.1} a second"));
     let scans = "by rule `scan`, because it sends many packets";

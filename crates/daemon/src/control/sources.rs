@@ -10,7 +10,7 @@ use sipward_route::Route;
 use super::error::ControlError;
 use super::hosts::location;
 use super::{Control, convert};
-use crate::explain::{self, Facts, Latest};
+use crate::explain::{self, Facts, Latest, Limit};
 use crate::{EngineTask, SlowedHost};
 use sipward_model::clock::Clock;
 use sipward_model::text::Time;
@@ -53,7 +53,12 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
         policy: engine.policy(),
         latest,
         trunk: task.protected().gateways_at(address),
-        slowed: slowed_host.map(|host| (host, rate)),
+        slowed: slowed_host.map(|SlowedHost { net, source, rule, .. }| Limit {
+            net,
+            source,
+            rule,
+            rate,
+        }),
     });
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();

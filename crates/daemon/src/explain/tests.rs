@@ -1,4 +1,3 @@
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use sipward_engine::{Enforcement, Grade, Origin, RuleName, Timestamp};
@@ -48,18 +47,17 @@ fn a_scanner_is_named_with_its_rate() {
     let slowed = |rule| slowed(view.addr, IpNet::from(view.addr), rule);
     let start = "not banned: 0 of 5 within 10m: stranger; limited to 1 packet a second ";
     assert_eq!(
-        said((slowed(RuleName::Scan), Some(12.04))),
+        said(Limit { rate: Some(12.04), ..slowed(RuleName::Scan) }),
         format!("{start}by rule `scan`, because it sends many packets, now 12.0 a second")
     );
     assert_eq!(
-        said((slowed(RuleName::Insider), None)),
+        said(slowed(RuleName::Insider)),
         format!("{start}because it guesses passwords of other users")
     );
 }
 
-fn slowed(source: IpAddr, net: IpNet, rule: RuleName) -> SlowedHost {
-    let at = Timestamp::from_micros(1);
-    SlowedHost { net, source, rule, since: at, until: at }
+fn slowed(source: IpAddr, net: IpNet, rule: RuleName) -> Limit {
+    Limit { net, source, rule, rate: None }
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn an_ipv6_address_is_not_to_blame_for_its_neighbours() {
     let said = |source, rule, registrations| {
         let view = SourceView { addr: one, registrations, ..view() };
         let slowed = slowed(source, "2001:db8:b001::/64".parse().unwrap(), rule);
-        let (latest, trunk, slowed) = (Latest::default(), None, Some((slowed, None)));
+        let (latest, trunk, slowed) = (Latest::default(), None, Some(slowed));
         let said = verdict(&Facts { view: &view, policy: &policy, latest, trunk, slowed });
         said.split_once("stranger; ").unwrap().1.to_owned()
     };
