@@ -39,8 +39,6 @@ struct Insider {
     guesses: bool,
     /// It was dealt with, and is not again before this time.
     dealt_until: Option<Timestamp>,
-    /// By a limit, not by the denial of a flow.
-    slowed: bool,
 }
 
 /// What is known of an insider.
@@ -120,27 +118,16 @@ impl Insiders {
 
     /// Something is due against an insider: a limit, or the denial of a flow. True when it was not dealt with
     /// yet, or is to be again: it is not until `until`.
-    pub(crate) fn deal(
-        &mut self,
-        host: &Key,
-        by_limit: bool,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn deal(&mut self, host: &Key, until: Timestamp, now: Timestamp) -> bool {
         let slot = self.table.find(host);
         let Some(insider) = slot.and_then(|slot| self.table.value_mut(slot)) else {
             return false;
         };
         let due = insider.dealt_until.is_none_or(|dealt| dealt <= now);
         if due {
-            (insider.dealt_until, insider.slowed) = (Some(until), by_limit);
+            insider.dealt_until = Some(until);
         }
         due
-    }
-
-    /// It was slowed down lately.
-    pub(crate) fn was_slowed(&self, host: &Key, now: Timestamp) -> bool {
-        self.dealt_until(host, now).is_some() && self.table.get(host).is_some_and(|i| i.slowed)
     }
 
     /// Until when an insider that was dealt with is not slowed down (again).

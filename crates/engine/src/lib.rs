@@ -57,6 +57,7 @@ mod kept_cause;
 mod key;
 mod limits;
 mod live;
+mod losses;
 mod lru;
 mod net;
 mod net_filter;

@@ -202,6 +202,7 @@ impl Engine {
         self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_secs(60));
         self.flows.expire(now);
+        self.losses.expire(now);
         let remember = self.limits.policy.healthy.remember;
         self.inhabited.expire(|_, last| now.since(*last) >= remember);
         self.populated.expire(|_, last| now.since(*last) >= remember);

@@ -277,8 +277,11 @@ impl Engine {
             return;
         }
         let effect = Effect::acting(RuleName::Insider, standing);
-        let (until, slow) = (self.now + DEALT_FOR, effect == Effect::Slow);
-        let first = self.insiders.deal(&host, slow, until, self.now);
+        if effect == Effect::Slow && self.losses.slow_until(addr, self.now).is_none() {
+            // It has lost its time within this hour, and is due again after it.
+            return;
+        }
+        let first = self.insiders.deal(&host, self.now + DEALT_FOR, self.now);
         // Each further flow, which has a bound of its own; a refusal is reported once.
         let denies = effect == Effect::Flow && self.flow_refusal(subject).is_none();
         if !first && !denies {
