@@ -125,7 +125,7 @@ pub struct Engine {
     /// When accounts last logged in at a host in a way that proves their address.
     proved: LruTable<u64, Timestamp>,
     unproved: UnprovedSuccesses,
-    /// Source networks with known hosts, and the time of their last activity.
+    /// Source networks with known hosts, and until when: as long as one is remembered or registered.
     inhabited: LruTable<Key, Timestamp>,
     /// The same for /24s and /48s.
     populated: LruTable<Key, Timestamp>,

@@ -413,10 +413,10 @@ impl Engine {
 
     /// A known host, or a caller, is inside a network.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
-        let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
+        let key = Key::of(network);
         let known = self.populated.get(&key);
         let caller = self.caller_networks.get(&key);
-        let inside = known.is_some_and(|last| self.now.since(*last) < remember)
+        let inside = known.is_some_and(|until| *until > self.now)
             || caller.is_some_and(|until| *until > self.now)
             || self.fleet.as_ref().is_some_and(|it| it.known.populates(&key, &self.fresh(it)));
         inside.then_some(*network)

@@ -462,7 +462,7 @@ fn use_up(world: &mut World, victim: usize, time: Duration) {
     }
 }
 
-/// What the phone may lose: its next attempt comes some seconds after the end of what stopped it.
+/// What the phone may lose: ten minutes, and the seconds until it tries again, which is its own doing.
 const TEN_MINUTES: Duration = Duration::from_secs(610);
 
 /// Nobody is registered, so guesses from many ports are slowed down: a forger brings that about, and uses it up. A
@@ -492,7 +492,7 @@ fn hop_and_use_up(seed: u64) -> Outcome {
     let lost = world.lost();
     let most = if registers { Duration::ZERO } else { TEN_MINUTES };
     ensure!(lost <= most, "registers first: {registers}; lost {lost:?}");
-    Ok(Played::new(world.guessed, world.now.since(began), lost))
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
 }
 
 /// A port is denied while the phone sleeps; it registers, and is slowed down like an insider. Both together cost ten
@@ -515,7 +515,7 @@ fn denied_then_slowed(seed: u64) -> Outcome {
     world.check()?;
     let lost = world.lost();
     ensure!(lost <= TEN_MINUTES, "denied, then slowed down: {lost:?} within an hour");
-    Ok(Played::new(world.guessed, world.now.since(began), lost))
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
 }
 
 /// What a phone lost before a restart counts after it.
@@ -540,5 +540,5 @@ fn slowed_again(seed: u64) -> Outcome {
     let lost = world.lost();
     ensure!(world.now.since(began) < HOUR, "all of it is within an hour");
     ensure!(lost <= TEN_MINUTES, "slowed down again after a restart: {lost:?} within an hour");
-    Ok(Played::new(world.guessed, world.now.since(began), lost))
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
 }
