@@ -41,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("a right password in a stranger's name", success_for_a_stranger),
             Member::new("a right password in a phone's name, then wrong ones", success_for_a_phone),
             Member::new("patiently, in the name of many addresses", patient_successes),
+            Member::new("in several dialogs, which a list then has", successes_that_are_listed),
         ],
     },
     Family {
@@ -541,4 +542,29 @@ fn slowed_again(seed: u64) -> Outcome {
     ensure!(world.now.since(began) < HOUR, "all of it is within an hour");
     ensure!(lost <= TEN_MINUTES, "slowed down again after a restart: {lost:?} within an hour");
     Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
+}
+
+/// A registration that nothing proves stays unproved when a list has it, in however many dialogs it was made.
+fn successes_that_are_listed(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (own, machine, users) = (world.address(), world.address(), world.users(1));
+    let (nonce, _) = world.log_in(own, &users[0]).ok_or("no way in")?;
+    let began = world.now;
+    for _ in 0..world.random.u32(1..6) {
+        let mut request = world.request(machine, &users[0], &users[0]);
+        ensure!(world.answer(&mut request, nonce), "the nonce is bound to nobody");
+        let gap = world.between(MILLISECOND, 5 * SECOND);
+        world.pass(gap);
+    }
+    // What waits for its challenge, or was unseen, is over.
+    world.pass(5 * MINUTE);
+    for _ in 0..world.random.u32(1..4) {
+        world.reconnect(SECOND, 100 * MILLISECOND);
+        world.pass(SECOND);
+        let identity = world.engine.source(machine.ip()).identity;
+        ensure!(identity == Identity::Stranger, "{identity:?} by a list of forged successes");
+    }
+    world.check()?;
+    Ok(Played::new(0, world.now.since(began), world.lost()))
 }
