@@ -47,6 +47,7 @@ mod fleet;
 mod flow;
 mod flows;
 mod forecast;
+mod foreign;
 mod grade;
 mod held;
 mod identity;

@@ -266,7 +266,9 @@ impl Engine {
         }
         let entry = Entry::new(seen, grade, self.now);
         let name = seen.user.to_text();
-        let found = self.insiders.note(host, (entry, is_phone), name, &self.limits, self.now);
+        let accounts = self.identities.users(&host, self.now);
+        let failure = (entry, seen.user_hash, is_phone);
+        let found = self.insiders.note(host, failure, &accounts, name, &self.limits, self.now);
         if let Some(names) = found.tell {
             let (users, failures) = (found.users, found.failures);
             actions.push(Action::Alarm(Alarm::Insider { address: addr, users, failures, names }));
@@ -300,6 +302,32 @@ impl Engine {
             reason: None,
         };
         self.due(&due, subject, actions);
+    }
+
+    /// A stranger fails in a network where somebody is known, so that each host in it is counted by itself: an insider
+    /// may use another address of its own /64 for each guess.
+    pub(super) fn watch_neighbour(
+        &mut self,
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        let Subject { addr, key, standing, .. } = *subject;
+        let counts = Effect::of(RuleName::Insider, Standing::Known, grade) != Effect::Nothing;
+        let is_apart = addr.is_ipv6() && !self.limits.is_host(addr) && key == Key::of_addr(addr);
+        if !standing.is_strange() || !is_apart || !counts {
+            return;
+        }
+        if !self.limits.policy.rules.insider.guard.is_on() {
+            return;
+        }
+        let network = self.limits.net_key(addr);
+        let due = self.insiders.note_neighbour(network, seen.user_hash, self.now);
+        if let Some((users, failures)) = due {
+            let names = vec![seen.user.to_text()];
+            actions.push(Action::Alarm(Alarm::Insider { address: addr, users, failures, names }));
+        }
     }
 
     /// Failures of a stranger come without their attempts, although this FreeSWITCH sends attempts.
