@@ -114,7 +114,13 @@ pub enum Action {
     },
     /// Let only [`crate::SLOWED_PER_SECOND`] packets a second of a source pass until then. It guesses passwords of
     /// other users while a user is registered from there ([`crate::Rules::insider`]): the phone still registers and
-    /// calls, but guessing becomes slow. Or it is a stranger that scans ([`crate::Rules::scan`]).
+    /// calls, but guessing becomes slow. Or it is a stranger that scans ([`crate::Rules::scan`]), or a host where
+    /// nobody is registered and that fails from one port after the other; a registration there ends that: with an
+    /// end that is not ahead, the limit is over.
+    ///
+    /// A host that is no stranger is limited for [`SLOWED_FOR`] within an hour at most, together with the time for
+    /// which its flows were denied. So that a restart does not double that, keep it for
+    /// [`crate::Input::RestoreSlowed`].
     Slow {
         /// The address.
         source: IpAddr,

@@ -46,6 +46,7 @@ use crate::join::Joins;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::losses::Losses;
 use crate::lru::LruTable;
 use crate::networks::Networks;
 use crate::offenders::Offenders;
@@ -123,13 +124,14 @@ pub struct Engine {
     /// When accounts last logged in at a host in a way that proves their address.
     proved: LruTable<u64, Timestamp>,
     unproved: UnprovedSuccesses,
-    /// Source networks with known hosts, and the time of their last activity.
+    /// Source networks with known hosts, and until when: as long as one is remembered or registered.
     inhabited: LruTable<Key, Timestamp>,
     /// The same for /24s and /48s.
     populated: LruTable<Key, Timestamp>,
     /// New addresses by account.
     accounts_spread: Accounts,
     insiders: Insiders,
+    losses: Losses,
     /// When a guessed password was last reported: by account, by host, and by both.
     guessed: LruTable<u64, Timestamp>,
     callers: Callers,
@@ -200,6 +202,7 @@ impl Engine {
             populated: LruTable::new(MAX_INHABITED, seed),
             accounts_spread: Accounts::new(seed),
             insiders: Insiders::new(seed),
+            losses: Losses::new(seed),
             guessed: LruTable::new(guessed::MAX_REPORTED, seed),
             callers: Callers::new(seed),
             spared_version: 0,
@@ -282,6 +285,10 @@ impl Engine {
             }
             Input::RestoreFlow { flow, since, until, cause } => {
                 self.on_restore_flow(flow, since, until, cause, actions);
+            }
+            Input::RestoreSlowed { source, since, until } => {
+                let source = crate::net::canonical(source);
+                self.losses.note_slowed(source, (since, until), None, self.now);
             }
             Input::Offender(offender) => self.on_offender(&offender),
             Input::Applied { net, enforced } => {
@@ -396,7 +403,8 @@ impl Engine {
             + self.insiders.len()
             + self.guessed.len()
             + self.callers.len()
-            + self.flows.hosts();
+            + self.flows.hosts()
+            + self.losses.len();
         let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();

@@ -255,6 +255,12 @@ impl Identities {
         healthy.is_some_and(|healthy| now.since(healthy.last_success) < remember)
     }
 
+    /// Users that log in at a host, as far as they are told apart; none of a proxy's, where many do.
+    pub(crate) fn users(&self, key: &Key, now: Timestamp) -> Vec<u64> {
+        let known = self.known.get(key).filter(|known| !known.is_shared(now));
+        known.into_iter().flat_map(|known| known.users.iter()).map(|user| user.hash).collect()
+    }
+
     /// The user succeeded somewhere for long enough to be trusted, with the same user agent, and did not
     /// vouch for too many new addresses lately. Counts one more.
     fn vouches(&mut self, login: &Login, limits: &Limits) -> bool {

@@ -190,6 +190,16 @@ pub enum Input<'a> {
         /// Why it was decided.
         cause: Arc<Cause>,
     },
+    /// A host that was limited before a restart ([`crate::Action::Slow`]): it counts towards what the host loses
+    /// within the hour. The kernel holds the limit or not; the engine does not ask for it again.
+    RestoreSlowed {
+        /// The address.
+        source: IpAddr,
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end.
+        until: Timestamp,
+    },
     /// A source that was banned before a restart, by [`crate::Offender::of`]: its next ban is longer.
     /// The larger count and the later end hold.
     Offender(Offender),

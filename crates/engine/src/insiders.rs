@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::foreign::Foreign;
 use crate::key::Key;
 use crate::limits::{Limits, millis, window_ms};
 use crate::lru::LruTable;
@@ -28,6 +29,11 @@ const TELL_EVERY: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 pub(crate) struct Insiders {
     table: LruTable<Key, Insider>,
+    /// The same over a day, by account that made hosts known, wherever they are.
+    accounts: LruTable<u64, Foreign>,
+    /// Over a day, by network of which every failing host counts by itself, because somebody is known there: what
+    /// strangers in it did.
+    networks: LruTable<Key, Foreign>,
 }
 
 #[derive(Debug, Default)]
@@ -35,18 +41,15 @@ struct Insider {
     history: History,
     names: Vec<Text>,
     told: Option<Timestamp>,
-    /// Not all of it looks like a line with a wrong password.
-    guesses: bool,
+    day: Foreign,
     /// It was dealt with, and is not again before this time.
     dealt_until: Option<Timestamp>,
-    /// By a limit, not by the denial of a flow.
-    slowed: bool,
 }
 
 /// What is known of an insider.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Finding {
-    /// Users tried within the rule's window, and failures for them.
+    /// Users tried within the rule's window, and failures for them; within a day, if that is what is reported.
     pub(crate) users: u32,
     pub(crate) failures: u32,
     /// The same within the base window, of evidence that a patient forger at least is needed for.
@@ -58,15 +61,20 @@ pub(crate) struct Finding {
 
 impl Insiders {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_INSIDERS, seed) }
+        Self {
+            table: LruTable::new(MAX_INSIDERS, seed),
+            accounts: LruTable::new(MAX_INSIDERS, seed),
+            networks: LruTable::new(MAX_INSIDERS, seed),
+        }
     }
 
     /// A host from where users log in failed for a user that never did there; `is_phone` when it looks like a line
-    /// with a wrong password.
+    /// with a wrong password. `accounts`: users that log in there.
     pub(crate) fn note(
         &mut self,
         host: Key,
-        (entry, is_phone): (Entry, bool),
+        (entry, user, is_phone): (Entry, u64, bool),
+        accounts: &[u64],
         name: Text,
         limits: &Limits,
         now: Timestamp,
@@ -84,19 +92,79 @@ impl Insiders {
         }
         let now_ms = millis(now);
         let weakest = Grade::Unchallenged;
-        let (users, failures) = insider.history.users(weakest, now_ms, window_ms(rule.window));
+        let (mut users, mut failures) =
+            insider.history.users(weakest, now_ms, window_ms(rule.window));
         let (answered_users, answered) =
             insider.history.users(Grade::Answered, now_ms, limits.window_ms);
         // Guesses of one user's password are many, those of a line with a wrong one look the same.
-        insider.guesses |= !is_phone;
-        let many = insider.guesses && failures >= MANY_FAILURES;
-        let due = (users >= rule.threshold || many)
-            && insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
+        let is_line = insider.day.note(user, is_phone, now);
+        let guesses = insider.day.has_guesses(rule.window, now);
+        let many = guesses && failures >= MANY_FAILURES;
+        let quiet = insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
+        let mut due = quiet && (users >= rule.threshold || many);
+        if !is_line {
+            for account in accounts {
+                self.accounts.entry(*account).note(user, false, now);
+            }
+        }
+        if quiet && !due {
+            let day = insider.day.due(now);
+            let of_account = |account| self.accounts.get(account).and_then(|it| it.due(now));
+            if let Some(found) = day.or_else(|| accounts.iter().find_map(of_account)) {
+                (users, failures) = found;
+                due = true;
+            }
+        }
         if due {
             insider.told = Some(now);
+            insider.day.note_told(now);
+            for account in accounts {
+                let slot = self.accounts.find(account);
+                if let Some(day) = slot.and_then(|slot| self.accounts.value_mut(slot)) {
+                    day.note_told(now);
+                }
+            }
         }
         let tell = due.then(|| insider.names.clone());
         Finding { users, failures, answered_users, answered, tell }
+    }
+
+    /// A stranger failed in a network where somebody is known. Gives users and failures when a report is due.
+    pub(crate) fn note_neighbour(
+        &mut self,
+        network: Key,
+        user: u64,
+        now: Timestamp,
+    ) -> Option<(u32, u32)> {
+        let day = self.networks.entry(network);
+        day.note(user, false, now);
+        let due = day.due(now);
+        if due.is_some() {
+            day.note_told(now);
+        }
+        due
+    }
+
+    /// A user logged in at a host, in a network of which hosts are counted by themselves or not: what failed for it
+    /// there before were mistypes.
+    pub(crate) fn forgive(&mut self, host: &Key, network: &Key, accounts: &[u64], user: u64) {
+        if self.table.len() + self.networks.len() == 0 {
+            return;
+        }
+        let slot = self.table.find(host);
+        if let Some(insider) = slot.and_then(|slot| self.table.value_mut(slot)) {
+            insider.day.forgive(user);
+        }
+        let slot = self.networks.find(network);
+        if let Some(day) = slot.and_then(|slot| self.networks.value_mut(slot)) {
+            day.forgive(user);
+        }
+        for account in accounts {
+            let slot = self.accounts.find(account);
+            if let Some(day) = slot.and_then(|slot| self.accounts.value_mut(slot)) {
+                day.forgive(user);
+            }
+        }
     }
 
     /// A host was reported within the last hour.
@@ -120,27 +188,16 @@ impl Insiders {
 
     /// Something is due against an insider: a limit, or the denial of a flow. True when it was not dealt with
     /// yet, or is to be again: it is not until `until`.
-    pub(crate) fn deal(
-        &mut self,
-        host: &Key,
-        by_limit: bool,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn deal(&mut self, host: &Key, until: Timestamp, now: Timestamp) -> bool {
         let slot = self.table.find(host);
         let Some(insider) = slot.and_then(|slot| self.table.value_mut(slot)) else {
             return false;
         };
         let due = insider.dealt_until.is_none_or(|dealt| dealt <= now);
         if due {
-            (insider.dealt_until, insider.slowed) = (Some(until), by_limit);
+            insider.dealt_until = Some(until);
         }
         due
-    }
-
-    /// It was slowed down lately.
-    pub(crate) fn was_slowed(&self, host: &Key, now: Timestamp) -> bool {
-        self.dealt_until(host, now).is_some() && self.table.get(host).is_some_and(|i| i.slowed)
     }
 
     /// Until when an insider that was dealt with is not slowed down (again).
@@ -154,11 +211,13 @@ impl Insiders {
         let now_ms = millis(now);
         self.table.expire(|_, insider| {
             let quiet = insider.history.within(now_ms, window).next().is_none();
-            quiet && insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY)
+            quiet && insider.day.is_over(now)
         });
+        self.accounts.expire(|_, day| day.is_over(now));
+        self.networks.expire(|_, day| day.is_over(now));
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.accounts.len() + self.networks.len()
     }
 }

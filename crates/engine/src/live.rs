@@ -188,8 +188,9 @@ impl Live {
         let proof = match (put.proof, known) {
             // A success from elsewhere changes nothing about what was proved.
             (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
-            // FreeSWITCH still lists it.
-            (Proof::Listed, Proof::Unproved) if same_dialog => Proof::Unproved,
+            // FreeSWITCH still lists it. One dialog is kept of several that were made from elsewhere, so it does not
+            // matter which of them is listed.
+            (Proof::Listed, Proof::Unproved) if before.is_some() => Proof::Unproved,
             (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
             (proof, _) => proof,
         };
@@ -325,6 +326,11 @@ impl Live {
     /// Registrations of a host.
     pub(crate) fn of(&self, host: &Key, now: Timestamp) -> u32 {
         self.host(host, now).map_or(0, |host| host.registrations)
+    }
+
+    /// When the last of them ends, at the latest: [`MAX_LIFE`] and [`GRACE`] from now at most.
+    pub(crate) fn until(&self, host: &Key, now: Timestamp) -> Option<Timestamp> {
+        self.host(host, now).map(|host| host.until)
     }
 
     /// Whose they are.

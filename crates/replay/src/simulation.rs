@@ -202,6 +202,8 @@ impl Simulation {
                         Record::NeedsAttention { address: source, user, user_agent, last_success };
                     report.attention.push(Told { at, record });
                 }
+                // The end of a limit is no event of its own.
+                Action::Slow { until, .. } if until <= now => {}
                 Action::Slow { source, until, cause } => {
                     let record = Record::Slowed { address: source, until: Time(until), cause };
                     report.alarms.push(Told { at, record });

@@ -39,6 +39,9 @@ pub enum Entry {
         /// The flow.
         flow: SavedFlow,
     },
+    /// A host is limited: kept like a flow, because it counts for the same hour, but it is none, so the history does
+    /// not have it.
+    Slowed(SavedFlow),
     /// A flow is allowed again.
     AllowFlow {
         /// The flow.

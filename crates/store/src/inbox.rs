@@ -243,6 +243,7 @@ impl Worth {
             Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::DenyFlow { .. }
+            | Entry::Slowed(_)
             | Entry::AllowFlow { .. }
             | Entry::Stepped(_)
             | Entry::EndPast { .. } => Self::Ban,
@@ -267,6 +268,7 @@ fn weight(entry: &Entry) -> usize {
         Entry::Remember(_) => size_of::<Success>(),
         Entry::Ban { ban: SavedBan { cause, .. }, .. }
         | Entry::DenyFlow { flow: SavedFlow { cause, .. }, .. }
+        | Entry::Slowed(SavedFlow { cause, .. })
         | Entry::Refused { cause, .. } => cause_weight(cause),
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,

@@ -144,6 +144,7 @@ impl Rows<'_> {
                 })
             }
             Entry::DenyFlow { at, flow } => self.deny_flow(*at, flow),
+            Entry::Slowed(limit) => self.flow(limit, &json(&*limit.cause)?),
             Entry::AllowFlow { flow, at, reason } => self.allow_flow(*flow, *at, *reason),
             Entry::Unban { net, at, reason } => self.unban(*net, *at, *reason),
             Entry::Refused { net, at, refusal, cause } => self.refused(*net, *at, *refusal, cause),

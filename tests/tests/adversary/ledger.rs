@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     /// Due in shadow.
     pub(crate) shadowed: Vec<(Timestamp, IpNet, RuleName)>,
     pub(crate) slowed: HashMap<IpAddr, Slowed>,
+    /// Every limit that was set: of whom, since when, until when.
+    pub(crate) limits: Vec<(IpAddr, Timestamp, Timestamp)>,
     /// What the store would hold.
     pub(crate) remembered: HashMap<(IpAddr, String), Success>,
     /// Bans that stand, by network: their place in `bans`.
@@ -95,6 +97,9 @@ impl Ledger {
             Action::Slow { source, until, .. } => {
                 let slowed = Slowed { until, tokens: SLOWED_BURST, at: now };
                 let held = self.slowed.entry(source).or_insert(slowed);
+                if until > now {
+                    self.limits.push((source, now, until));
+                }
                 held.until = until;
             }
             Action::AskAcl { addr } => self.asked.push(addr),

@@ -220,6 +220,10 @@ impl World {
             let Denial { flow, since, planned: until, cause, .. } = denial;
             self.tell(Input::RestoreFlow { flow, since, until, cause });
         }
+        let limits = self.ledger.limits.clone();
+        for (source, since, until) in limits.into_iter().filter(|(_, since, _)| *since > lately) {
+            self.tell(Input::RestoreSlowed { source, since, until });
+        }
         let successes: Vec<Success> = self.ledger.remembered.values().copied().collect();
         for success in successes {
             self.tell(Input::Remember(success));

@@ -205,6 +205,8 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
             let last_success = last_success.map(|at| Time(clock.wall(at)));
             Record::NeedsAttention { address: source, user, user_agent, last_success }
         }
+        // The end of a limit is no event of its own.
+        Action::Slow { until, .. } if until <= clock.steady() => return None,
         Action::Slow { source, until, cause } => {
             Record::Slowed { address: source, until: Time(clock.wall(until)), cause }
         }

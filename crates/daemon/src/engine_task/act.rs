@@ -11,6 +11,7 @@ use sipward_engine::{
 };
 use sipward_route::{Change, Enforcement, Report, Stranger};
 
+use super::restore::limit_of;
 use super::shielding::scanners;
 use super::{EngineTask, Happened, Shielding, UNDER_WAY, UnderWay};
 use crate::freeswitch_queries::Query;
@@ -90,9 +91,16 @@ impl EngineTask {
         }
     }
 
-    /// Slows a host down, as the engine decided.
+    /// Slows a host down, as the engine decided, or ends that.
     fn slow(&mut self, source: IpAddr, until: Timestamp, cause: Arc<Cause>) {
-        let times = (self.clock.steady(), until);
+        let now = self.clock.steady();
+        if until <= now {
+            if let Some(shielding) = &mut self.shielding {
+                shielding.release(source);
+            }
+            return;
+        }
+        let times = (now, until);
         let evidence = cause.evidence();
         let rule = evidence.map_or(RuleName::Insider, |evidence| evidence.rule);
         let scan = evidence.filter(|evidence| evidence.rule == RuleName::Scan);
@@ -104,6 +112,9 @@ impl EngineTask {
             let (packets, seconds) = (u64::from(evidence.failures), SLOWED_FOR.as_secs());
             Record::Scanner { net: host.unwrap_or_else(|| source.into()), packets, seconds }
         } else {
+            // It counts after a restart, too.
+            let slowed = self.saved_flow(limit_of(source), times, Arc::clone(&cause));
+            self.store.put(Entry::Slowed(slowed));
             Record::Slowed { address: source, until: Time(self.clock.wall(until)), cause }
         };
         self.publish(record);

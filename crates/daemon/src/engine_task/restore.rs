@@ -1,12 +1,13 @@
 //! Restoring at the start: stored bans, and routes of unknown origin.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use sipward_engine::{
-    Action, Engine, Expiry, Flow, Input, Offender, PeerName, ShadowedBecause, Success,
+    Action, Engine, Expiry, Flow, Input, Offender, PeerName, ShadowedBecause, Success, Transport,
     UnblockReason,
 };
 use sipward_route::{Change, Found, Report};
@@ -19,6 +20,16 @@ use crate::route_queue::{flow_of, route_flow, route_scope};
 use sipward_model::record::Record;
 use sipward_model::wire::AlarmKind;
 use sipward_store::{Saved, SavedAlarm, SavedBan, SavedFlow};
+
+/// The limit of a host, as the store keeps it among the denied flows: it counts for the same hour. No packet comes
+/// from port 0.
+pub(super) fn limit_of(source: IpAddr) -> Flow {
+    Flow { source, transport: Transport::Udp, port: 0 }
+}
+
+fn is_limit(flow: Flow) -> bool {
+    flow.port == 0
+}
 
 /// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: twice what half
 /// a million take, and within the time that systemd gives a start.
@@ -142,6 +153,11 @@ impl EngineTask {
         let (since, until) = (by(saved.since), by(saved.until));
         // No denial lasts longer than its length, whatever the clock does.
         let until = until.min(self.clock.steady() + saved.until.since(saved.since));
+        if is_limit(flow) {
+            let source = flow.source;
+            self.handle(Input::RestoreSlowed { source, since, until });
+            return;
+        }
         self.engine.handle(
             Input::RestoreFlow { flow, since, until, cause },
             self.clock.steady(),

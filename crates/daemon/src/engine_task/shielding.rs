@@ -297,6 +297,12 @@ impl Shielding {
         net
     }
 
+    /// Ends the limit of a host before its time.
+    pub(super) fn release(&mut self, source: IpAddr) {
+        self.slowed.end(source);
+        self.shield.release(slowed::host(source));
+    }
+
     /// The hosts that are slowed down.
     pub(super) fn slowed(&self) -> &SlowedHosts {
         &self.slowed

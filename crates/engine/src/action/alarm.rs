@@ -66,13 +66,14 @@ pub enum Alarm {
         sources: u32,
     },
     /// A source from where users log in guesses passwords of other users. Raised when it begins, and every hour while
-    /// it continues.
+    /// it continues; every day where only a day shows it: ten users or thirty failures of one address, of the
+    /// addresses of one account, or of strangers in an IPv6 /64 where somebody is known.
     Insider {
-        /// Its address.
+        /// Its address; the latest of several.
         address: IpAddr,
-        /// Users tried within the hour who never logged in from there.
+        /// Users tried within the hour, or the day, who never logged in from there.
         users: u32,
-        /// Failures for them within the hour.
+        /// Failures for them.
         failures: u32,
         /// Names of the latest of them.
         names: Vec<Text>,

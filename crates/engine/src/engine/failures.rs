@@ -189,6 +189,7 @@ impl Engine {
         if !matches!(outcome, Outcome::Exempt(_) | Outcome::Banned) {
             let is_phone = matches!(outcome, Outcome::Attention(_));
             self.watch_insider(seen, (grade, is_phone), &subject, actions);
+            self.watch_neighbour(seen, grade, &subject, actions);
         }
         match outcome {
             Outcome::Counted(slot, tally) => {

@@ -2,7 +2,8 @@
 //!
 //! A denial hits one port of one address for [`crate::Healthy::attention_ban_time`]. It is never that of a
 //! registration that holds, so no forged port harms a registered phone; and a port is denied once within an
-//! hour, so a phone that is not registered, whose port a forger guesses, waits for ten minutes at most.
+//! hour, so a phone that is not registered, whose port a forger guesses, waits for ten minutes at most. What a
+//! host loses to limits counts, too ([`crate::losses`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::rules::{Due, Subject};
 use crate::flow::Socket;
 use crate::flows::{Denial, MAX_FLOWS};
 use crate::key::Key;
+use crate::losses;
 use crate::{
     Action, Cause, Enforcement, Flow, FlowView, Identity, Refusal, Timestamp, UnblockReason, net,
 };
@@ -56,7 +58,10 @@ impl Engine {
             return false;
         }
         let Some(socket) = subject.socket else { return false };
-        let until = self.now + self.limits.policy.healthy.attention_ban_time;
+        let time = self.limits.policy.healthy.attention_ban_time;
+        let Some(until) = self.losses.deny_until(subject.addr, time, self.now) else {
+            return false;
+        };
         let bans = self.offenders.bans(&subject.key, self.now);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, bans)));
         self.stats.flows_denied += 1;
@@ -64,14 +69,21 @@ impl Engine {
             self.place_flow(flow, self.now, until, Arc::clone(&cause), actions);
         }
         self.note_denied(subject.addr, socket.port, self.now, actions);
-        if let Some(until) = self.flows.distrusted_until(&Key::of_addr(subject.addr), self.now)
-            && !subject.standing.is_registered()
+        if self.flows.distrusted_until(&Key::of_addr(subject.addr), self.now).is_some()
+            && !self.is_registered_beside(subject)
         {
             // Nobody is registered there whom it could hit: a guesser that hops ports is held to a packet a second.
-            self.stats.slowed += 1;
-            actions.push(Action::Slow { source: subject.addr, until, cause });
+            self.slow(due, subject, actions);
         }
         true
+    }
+
+    /// Somebody is registered where a limit of this host would hit: there, or at another address of its /64.
+    fn is_registered_beside(&self, subject: &Subject) -> bool {
+        let net = losses::slowed_net(subject.addr);
+        subject.standing.is_registered()
+            || (subject.addr.is_ipv6()
+                && self.live.hosts(self.now).any(|host| net.contains(&host.addr())))
     }
 
     /// Why the flow of a failure is not denied, if it is not.
@@ -86,9 +98,15 @@ impl Engine {
             let shared = subject.identity == Identity::Shared;
             return Some(if shared { Refusal::Shared } else { Refusal::Registered });
         }
-        // Whom a limit has kept from registering is not also denied: both can be forged.
-        let slowed = !subject.standing.is_registered() && self.insiders.was_slowed(&host, self.now);
-        let lately = slowed || !self.flows.may_deny(&host, port, self.now);
+        // Whom a limit has kept from registering is not also denied: both can be forged. Where somebody is
+        // registered others may wait to be, and lose no more than the time of the limit.
+        let time = self.limits.policy.healthy.attention_ban_time;
+        let lost = if subject.standing.is_registered() {
+            self.losses.deny_until(subject.addr, time, self.now).is_none()
+        } else {
+            self.losses.slowed_until(subject.addr, self.now).is_some()
+        };
+        let lately = lost || !self.flows.may_deny(&host, port, self.now);
         lately.then_some(Refusal::DeniedLately)
     }
 
@@ -101,12 +119,17 @@ impl Engine {
     }
 
     /// Registrations hold at a host: their flows are not denied any more, nor is any where the port of one is
-    /// not known.
+    /// not known. A limit that was due because nobody was registered there is over.
     pub(super) fn allow_registered(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
+        let host = Key::of_addr(source);
+        if self.live.of(&host, self.now) > 0
+            && let Some(cause) = self.losses.end(source, self.now)
+        {
+            actions.push(Action::Slow { source, until: self.now, cause });
+        }
         if self.flows.len() == 0 {
             return;
         }
-        let host = Key::of_addr(source);
         let flows: Vec<Flow> = self.flows.within(&IpNet::from(source)).collect();
         for flow in flows {
             if self.live.may_hold(host, flow.port) {
@@ -202,6 +225,7 @@ impl Engine {
 
     fn note_denied(&mut self, source: IpAddr, port: u16, at: Timestamp, actions: &mut Vec<Action>) {
         let host = Key::of_addr(source);
+        self.losses.note_denied(source, at, self.now);
         if let Some(until) = self.flows.note(host, port, at, self.now) {
             self.stats.distrusted += 1;
             actions.push(Action::Distrust { source, until });

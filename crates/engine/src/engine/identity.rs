@@ -251,6 +251,11 @@ impl Engine {
         let vouched = clean && self.is_vouched_elsewhere(success);
         let login = Login { user: user_hash, agent, since, at, clean, vouched };
         let first = self.identities.success(host, login, &self.limits);
+        if self.insiders.len() > 0 {
+            let accounts = self.identities.users(&host, self.now);
+            let network = self.limits.net_key(source);
+            self.insiders.forgive(&host, &network, &accounts, user_hash);
+        }
         if let Some(since) = first {
             self.remember(success, since, actions);
         }

@@ -40,6 +40,7 @@ impl Engine {
             copy.callers.copy(&self.callers, host);
             copy.copy_known_elsewhere(self, host);
             copy.flows.copy(&self.flows, addr);
+            copy.losses.copy(&self.losses, addr);
             copy.activity.copy(&self.activity, key);
             copy.offenders.copy(&self.offenders, key);
             for (class, net) in self.exemptions.touching(&source) {

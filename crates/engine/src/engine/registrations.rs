@@ -72,9 +72,8 @@ impl Engine {
 
     /// A known or exempt host is in the network of an address.
     pub(super) fn is_inhabited(&self, addr: IpAddr, net_key: &Key) -> bool {
-        let remember = self.limits.policy.healthy.remember;
         let known = self.inhabited.get(net_key);
-        known.is_some_and(|last| self.now.since(*last) < remember)
+        known.is_some_and(|until| *until > self.now)
             || self.fleet.as_ref().is_some_and(|it| it.known.inhabits(net_key, &self.fresh(it)))
             || self.exemptions.touching(&self.limits.source_net(addr)).next().is_some()
     }
@@ -207,9 +206,9 @@ impl Engine {
         self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_secs(60));
         self.flows.expire(now);
-        let remember = self.limits.policy.healthy.remember;
-        self.inhabited.expire(|_, last| now.since(*last) >= remember);
-        self.populated.expire(|_, last| now.since(*last) >= remember);
+        self.losses.expire(now);
+        self.inhabited.expire(|_, until| *until <= now);
+        self.populated.expire(|_, until| *until <= now);
         if self.identities.sizes().0 != known {
             self.note_spared();
         }
@@ -221,6 +220,7 @@ impl Engine {
         self.greet(source);
         let (_, hosts) = self.live.sizes();
         self.live.put(put, self.now);
+        self.note_inhabited(source);
         self.note_fewer_live(hosts);
         self.allow_registered(source, actions);
         self.settle_touching(&source.into(), actions);
@@ -262,10 +262,16 @@ impl Engine {
         self.note_inhabited_at(source, self.now);
     }
 
+    /// A known host is in the networks of an address: for as long as it is remembered, and as its registrations hold.
     pub(super) fn note_inhabited_at(&mut self, source: IpAddr, at: Timestamp) {
+        let remembered = at + self.limits.policy.healthy.remember;
+        let registered = self.live.until(&Key::of_addr(source), self.now);
+        let until = registered.map_or(remembered, |until| remembered.max(until));
         if !self.limits.is_host(source) {
-            *self.inhabited.entry(self.limits.net_key(source)) = at;
+            let entry = self.inhabited.entry(self.limits.net_key(source));
+            *entry = until.max(*entry);
         }
-        *self.populated.entry(Key::of(&net::wide_net(source))) = at;
+        let entry = self.populated.entry(Key::of(&net::wide_net(source)));
+        *entry = until.max(*entry);
     }
 }

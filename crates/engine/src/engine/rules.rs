@@ -145,12 +145,25 @@ impl Engine {
         }
     }
 
-    /// Limits a host for a while.
+    /// Limits a host for a while, as far as it has not lost its time within the hour already.
     pub(super) fn slow(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) {
-        let until = self.now + SLOWED_FOR;
+        let source = subject.addr;
+        // A stranger has no time to lose: the limit takes the place of a ban.
+        let until = if subject.standing.is_strange() {
+            self.now + SLOWED_FOR
+        } else if let Some(until) = self.losses.slow_until(source, self.now) {
+            until
+        } else {
+            return;
+        };
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+        if !subject.standing.is_strange() {
+            let ends_early = (!subject.standing.is_registered())
+                .then(|| cause.aged().unwrap_or_else(|| Arc::clone(&cause)));
+            self.losses.note_slowed(source, (self.now, until), ends_early, self.now);
+        }
         self.stats.slowed += 1;
-        actions.push(Action::Slow { source: subject.addr, until, cause });
+        actions.push(Action::Slow { source, until, cause });
     }
 
     /// Reports what would have been banned, once for as long as it stays due.

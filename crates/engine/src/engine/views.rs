@@ -269,7 +269,10 @@ impl Engine {
             failures: tally.failures,
             score: f64::from(tally.score) / f64::from(UNIT),
             max_failures: self.limits.base_threshold(standing) / UNIT,
-            insider_until: self.insiders.dealt_until(&host, self.now),
+            insider_until: self
+                .losses
+                .slowed_until(addr, self.now)
+                .max(self.insiders.dealt_until(&host, self.now)),
             denied_flows: self.flows.within(&IpNet::from(addr)).collect(),
             distrusted_until: self.flows.distrusted_until(&host, self.now),
             grade: tally.weakest,

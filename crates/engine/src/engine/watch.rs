@@ -13,7 +13,7 @@ use crate::activity::{Event, Reached};
 use crate::bans::Ban;
 use crate::campaign::Stranger;
 use crate::crowd::Size;
-use crate::effect::Effect;
+use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
@@ -278,7 +278,9 @@ impl Engine {
         }
         let entry = Entry::new(seen, grade, self.now);
         let name = seen.user.to_text();
-        let found = self.insiders.note(host, (entry, is_phone), name, &self.limits, self.now);
+        let accounts = self.identities.users(&host, self.now);
+        let failure = (entry, seen.user_hash, is_phone);
+        let found = self.insiders.note(host, failure, &accounts, name, &self.limits, self.now);
         if let Some(names) = found.tell {
             let (users, failures) = (found.users, found.failures);
             actions.push(Action::Alarm(Alarm::Insider { address: addr, users, failures, names }));
@@ -289,8 +291,11 @@ impl Engine {
             return;
         }
         let effect = Effect::acting(RuleName::Insider, standing);
-        let (until, slow) = (self.now + DEALT_FOR, effect == Effect::Slow);
-        let first = self.insiders.deal(&host, slow, until, self.now);
+        if effect == Effect::Slow && self.losses.slow_until(addr, self.now).is_none() {
+            // It has lost its time within this hour, and is due again after it.
+            return;
+        }
+        let first = self.insiders.deal(&host, self.now + DEALT_FOR, self.now);
         // Each further flow, which has a bound of its own; a refusal is reported once.
         let denies = effect == Effect::Flow && self.flow_refusal(subject).is_none();
         if !first && !denies {
@@ -309,6 +314,32 @@ impl Engine {
             reason: None,
         };
         self.due(&due, subject, actions);
+    }
+
+    /// A stranger fails in a network where somebody is known, so that each host in it is counted by itself: an insider
+    /// may use another address of its own /64 for each guess.
+    pub(super) fn watch_neighbour(
+        &mut self,
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        let Subject { addr, key, standing, .. } = *subject;
+        let counts = Effect::of(RuleName::Insider, Standing::Known, grade) != Effect::Nothing;
+        let is_apart = addr.is_ipv6() && !self.limits.is_host(addr) && key == Key::of_addr(addr);
+        if !standing.is_strange() || !is_apart || !counts {
+            return;
+        }
+        if !self.limits.policy.rules.insider.guard.is_on() {
+            return;
+        }
+        let network = self.limits.net_key(addr);
+        let due = self.insiders.note_neighbour(network, seen.user_hash, self.now);
+        if let Some((users, failures)) = due {
+            let names = vec![seen.user.to_text()];
+            actions.push(Action::Alarm(Alarm::Insider { address: addr, users, failures, names }));
+        }
     }
 
     /// Failures of a stranger come without their attempts, although this FreeSWITCH sends attempts.
@@ -437,9 +468,9 @@ impl Engine {
 
     /// A known host, or a caller, is inside a network.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
-        let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
+        let key = Key::of(network);
         let known = self.populated.get(&key);
-        let inside = known.is_some_and(|last| self.now.since(*last) < remember)
+        let inside = known.is_some_and(|until| *until > self.now)
             || self.callers.inhabit(&key, self.now)
             || self.fleet.as_ref().is_some_and(|it| it.known.populates(&key, &self.fresh(it)));
         inside.then_some(*network)

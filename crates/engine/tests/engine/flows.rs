@@ -369,3 +369,75 @@ fn a_preview_knows_what_is_denied() {
     preview.tick(world.now + 10 * MINUTE, &mut actions);
     assert_eq!(allowed(&actions).len(), 2);
 }
+
+fn limits(actions: &[Action]) -> Vec<Timestamp> {
+    let limits = actions.iter().filter_map(|action| match action {
+        Action::Slow { until, .. } => Some(*until),
+        _ => None,
+    });
+    limits.collect()
+}
+
+/// A limit where nobody is registered would hit the phone that wakes up there.
+#[test]
+fn a_source_that_hops_is_limited_until_ten_minutes_after_its_first_port_or_until_a_registration() {
+    let mut world = world();
+    world.login(OFFICE, "1000");
+    guess(&mut world, 40_000, 20);
+    let first = world.now;
+    let mut actions = Vec::new();
+    for port in 40_001..40_008 {
+        world.pass(30 * SECOND);
+        actions.extend(guess(&mut world, port, 1));
+    }
+    assert_eq!(limits(&actions), [first + 10 * MINUTE]);
+    let actions = world.register(OFFICE, "1000");
+    assert_eq!(limits(&actions), [world.now], "it ends");
+    world.pass(20 * MINUTE);
+    world.handle(Input::RegistrationEnded(RegistrationEnded {
+        source: None,
+        user: "1000",
+        domain: world.domain,
+        call_id: CALL,
+    }));
+    assert!(limits(&guess(&mut world, 40_008, 100)).is_empty(), "once an hour");
+}
+
+#[test]
+fn denials_and_limits_share_ten_minutes_of_an_hour_also_after_a_restart() {
+    let insider = |world: &mut World| -> Vec<Action> {
+        world.call = "guessing";
+        let users = (0..40).map(|n| format!("{}", 1100 + n % 4));
+        let actions = users.flat_map(|user| world.fail_as(OFFICE, &user, Some(&user))).collect();
+        world.call = CALL;
+        actions
+    };
+    let mut denied = world();
+    denied.login(OFFICE, "1000");
+    guess(&mut denied, 41_234, 20);
+    let first = denied.now;
+    denied.pass(4 * MINUTE);
+    denied.port = 5060;
+    denied.register(OFFICE, "1000");
+    assert_eq!(limits(&insider(&mut denied)), [first + 10 * MINUTE]);
+    let mut later = world();
+    later.login(OFFICE, "1000");
+    guess(&mut later, 41_234, 20);
+    later.pass(11 * MINUTE);
+    later.register(OFFICE, "1000");
+    assert!(limits(&insider(&mut later)).is_empty());
+    later.pass(HOUR);
+    later.register(OFFICE, "1000");
+    assert_eq!(limits(&insider(&mut later)), [later.now + 10 * MINUTE]);
+
+    let mut restarted = world();
+    let (source, now) = (OFFICE.parse().unwrap(), restarted.now);
+    let (since, until) = (now.earlier(20 * MINUTE), now.earlier(10 * MINUTE));
+    restarted.handle(Input::RestoreSlowed { source, since, until });
+    restarted.register(OFFICE, "1000");
+    assert!(limits(&insider(&mut restarted)).is_empty());
+    assert!(denials(&guess(&mut restarted, 41_234, 40)).is_empty());
+    restarted.pass(HOUR);
+    restarted.register(OFFICE, "1000");
+    assert_eq!(limits(&insider(&mut restarted)), [restarted.now + 10 * MINUTE]);
+}

@@ -543,7 +543,7 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
                 f,
                 "{address}, from where users log in, guesses passwords of other \
                 users: {failures} failures for \
-                 {users} users within the hour, lately"
+                 {users} users, lately"
             )?;
             names.iter().try_for_each(|name| write!(f, " {}", Plain(name)))
         }

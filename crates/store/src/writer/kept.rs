@@ -57,6 +57,7 @@ impl Kept {
             | Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::DenyFlow { .. }
+            | Entry::Slowed(_)
             | Entry::AllowFlow { .. }
             | Entry::Refused { .. }
             | Entry::Mode(_)

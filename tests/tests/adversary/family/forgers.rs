@@ -31,6 +31,8 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             Member::new("a known phone that is not registered", patient_asleep).every(2),
             Member::new("again after an operator has lifted the ban", patient_after_unban),
+            Member::new("its port denied, then the phone slowed down", denied_then_slowed),
+            Member::new("slowed down again after a restart", slowed_again).every(2),
         ],
     },
     Family {
@@ -39,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("a right password in a stranger's name", success_for_a_stranger),
             Member::new("a right password in a phone's name, then wrong ones", success_for_a_phone),
             Member::new("patiently, in the name of many addresses", patient_successes),
+            Member::new("in several dialogs, which a list then has", successes_that_are_listed),
         ],
     },
     Family {
@@ -46,6 +49,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         members: &[
             Member::new("between the phone's own mistypes, from its port", ports),
             Member::new("the ports of all phones behind a NAT, one after the other", office_ports),
+            Member::new("new ports of a sleeping phone, then the limit used up", hop_and_use_up),
         ],
     },
 ];
@@ -424,4 +428,143 @@ fn office_ports(seed: u64) -> Outcome {
     let denied = world.ledger.denials.len();
     ensure!((1..=16).contains(&denied), "{denied} flows of forged ports denied within an hour");
     Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// A known phone of random age that registers every minute, at an IPv4 or IPv6 address, and sleeps.
+fn sleeper(world: &mut World) -> Result<usize, String> {
+    let net = world.network6();
+    let addr = if world.random.bool() { world.address() } else { world.inside(net, 64) };
+    let age = [Duration::ZERO, 2 * DAY][world.random.usize(..2)];
+    let victim = world.phone_at(addr, age);
+    world.phones[victim].expires = MINUTE;
+    world.settle();
+    world.all_registered()?;
+    world.phones[victim].asleep = true;
+    world.pass(15 * MINUTE);
+    ensure!(!world.sofia.is_registered(addr.ip()), "still registered");
+    Ok(victim)
+}
+
+fn wake(world: &mut World, victim: usize) {
+    world.phones[victim].asleep = false;
+    world.phones[victim].forget_nonce();
+    world.wake_phone(victim, SECOND);
+}
+
+/// Packets in the name of a host, more than pass of one that is slowed down.
+fn use_up(world: &mut World, victim: usize, time: Duration) {
+    let (addr, nobody) = (world.phones[victim].addr, world.users(1)[0].clone());
+    let (port, until) = (world.random.u16(30_000..60_000), world.now + time);
+    while world.now < until {
+        let request = world.request(SocketAddr::new(addr.ip(), port), &nobody, &nobody);
+        world.send(&request);
+        let gap = world.between(50 * MILLISECOND, 250 * MILLISECOND);
+        world.pass(gap);
+    }
+}
+
+/// What the phone may lose: ten minutes, and the seconds until it tries again, which is its own doing.
+const TEN_MINUTES: Duration = Duration::from_secs(610);
+
+/// Nobody is registered, so guesses from many ports are slowed down: a forger brings that about, and uses it up. A
+/// registration ends it.
+fn hop_and_use_up(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = sleeper(&mut world)?;
+    let (ip, count) = (world.phones[victim].addr.ip(), world.random.usize(1..8));
+    let users = world.users(count);
+    let (began, first) = (world.now, world.random.u16(20_000..60_000));
+    let gap = world.between(10 * MILLISECOND, 2 * SECOND);
+    let mut forger = Forger::default();
+    for n in 0..world.random.u16(30..60) {
+        let guess = Guess::new(SocketAddr::new(ip, first + n), &users[usize::from(n) % count]);
+        let nonce = forger.nonce(&mut world);
+        world.guess(&guess, How::Patient(nonce));
+        world.pass(gap);
+    }
+    wake(&mut world, victim);
+    let registers = world.random.bool();
+    if registers {
+        world.pass(MINUTE);
+        ensure!(world.sofia.is_registered(ip), "it did not register");
+    }
+    use_up(&mut world, victim, 70 * MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    let most = if registers { Duration::ZERO } else { TEN_MINUTES };
+    ensure!(lost <= most, "registers first: {registers}; lost {lost:?}");
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
+}
+
+/// A port is denied while the phone sleeps; it registers, and is slowed down like an insider. Both together cost ten
+/// minutes of an hour.
+fn denied_then_slowed(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = sleeper(&mut world)?;
+    let began = world.now;
+    // A phone of long standing keeps its port: then only the limit is left.
+    let (users, gap) = (world.random.usize(1..6), world.between(10 * MILLISECOND, SECOND));
+    forge(&mut world, victim, users, 25, gap);
+    wake(&mut world, victim);
+    let wait = world.between(Duration::ZERO, 15 * MINUTE);
+    world.pass(wait);
+    let users = world.random.usize(3..8);
+    forge(&mut world, victim, users, 30, gap);
+    use_up(&mut world, victim, 12 * MINUTE);
+    forge(&mut world, victim, users, 30, gap);
+    world.pass(15 * MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost <= TEN_MINUTES, "denied, then slowed down: {lost:?} within an hour");
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
+}
+
+/// What a phone lost before a restart counts after it.
+fn slowed_again(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 1)?;
+    world.phones[victim].expires = MINUTE;
+    world.wake_phone(victim, SECOND);
+    world.pass(2 * MINUTE);
+    let (began, users) = (world.now, world.random.usize(3..9));
+    for _ in 0..3 {
+        let gap = world.between(10 * MILLISECOND, 200 * MILLISECOND);
+        forge(&mut world, victim, users, 30, gap);
+        let time = world.between(4 * MINUTE, 11 * MINUTE);
+        use_up(&mut world, victim, time);
+        let gap = world.between(100 * MILLISECOND, 5 * SECOND);
+        world.restart_sipward(gap, 100 * MILLISECOND);
+        world.pass(20 * SECOND);
+    }
+    world.pass(10 * MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(world.now.since(began) < HOUR, "all of it is within an hour");
+    ensure!(lost <= TEN_MINUTES, "slowed down again after a restart: {lost:?} within an hour");
+    Ok(Played::new(world.guessed, world.now.since(began), lost.min(10 * MINUTE)))
+}
+
+/// A registration that nothing proves stays unproved when a list has it, in however many dialogs it was made.
+fn successes_that_are_listed(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (own, machine, users) = (world.address(), world.address(), world.users(1));
+    let (nonce, _) = world.log_in(own, &users[0]).ok_or("no way in")?;
+    let began = world.now;
+    for _ in 0..world.random.u32(1..6) {
+        let mut request = world.request(machine, &users[0], &users[0]);
+        ensure!(world.answer(&mut request, nonce), "the nonce is bound to nobody");
+        let gap = world.between(MILLISECOND, 5 * SECOND);
+        world.pass(gap);
+    }
+    // What waits for its challenge, or was unseen, is over.
+    world.pass(5 * MINUTE);
+    for _ in 0..world.random.u32(1..4) {
+        world.reconnect(SECOND, 100 * MILLISECOND);
+        world.pass(SECOND);
+        let identity = world.engine.source(machine.ip()).identity;
+        ensure!(identity == Identity::Stranger, "{identity:?} by a list of forged successes");
+    }
+    world.check()?;
+    Ok(Played::new(0, world.now.since(began), world.lost()))
 }

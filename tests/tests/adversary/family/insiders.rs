@@ -29,6 +29,10 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("a trusted host of long standing", of_long_standing),
             Member::new("three accounts, to be taken for a proxy", three_accounts),
             Member::new("registers the names of others, then guesses", names_of_others),
+            Member::new("a new user every quarter of an hour, own nonce", slowly).every(4),
+            Member::new("registered, one user after the other", one_after_the_other).every(4),
+            Member::new("one account at five addresses, in turn", several_addresses),
+            Member::new("other addresses of its own /64", own_network),
         ],
     },
     Family {
@@ -526,4 +530,106 @@ fn carrier_grade_insider(seed: u64) -> Outcome {
     let lost = world.lost();
     ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
     Ok(Played::new(world.guesses_of(ip), world.now.since(began), lost))
+}
+
+/// Below five users in an hour, for as long as it takes.
+fn slowly(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    let users = world.users(40);
+    let gap = world.between(16 * MINUTE, 100 * MINUTE);
+    let agent: Name = "Zoiper rv2.10".into();
+    let began = world.now;
+    let mut nonce = nonce;
+    for user_tried in &users {
+        let told = world.ledger.told_of(host.ip()).is_some();
+        let before = world.guesses_of(host.ip());
+        ensure!(told || before < TOLD_WITHIN, "{before} guesses, one in {gap:?}: not a word");
+        // It stays registered by refreshes.
+        let mut request = world.request(host, &user, &agent);
+        request.call_id = call_id.clone();
+        if !world.answer(&mut request, nonce) {
+            nonce = world.challenge(host).ok_or("no challenge")?;
+            world.answer(&mut request, nonce);
+        }
+        world.pass(SECOND);
+        world.guess(&Guess::new(host, user_tried), How::Reused(nonce));
+        world.pass(gap);
+    }
+    finish(&mut world, host, began)
+}
+
+/// Each user looks like a line with a wrong password beside a good one: two may, a third may not.
+fn one_after_the_other(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    let users = world.users(8);
+    let (guesses, gap) = (world.random.u32(10..60), world.between(3 * SECOND, 10 * SECOND));
+    let pause = world.between(11 * MINUTE, 15 * MINUTE);
+    let agent: Name = "Zoiper rv2.10".into();
+    let began = world.now;
+    for tried in &users {
+        let mut request = world.request(host, &user, &agent);
+        request.call_id = call_id.clone();
+        world.answer(&mut request, nonce);
+        for _ in 0..guesses {
+            world.guess(&Guess::new(host, tried), How::Answered);
+            world.pass(gap);
+        }
+        world.pass(pause);
+    }
+    let named = world.ledger.alarm(|alarm| names_insider(alarm, host));
+    ensure!(named.is_some(), "{guesses} guesses for each of eight users, and no alarm");
+    finish(&mut world, host, began)
+}
+
+/// Each address stays below every threshold.
+fn several_addresses(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let own = world.users(1)[0].clone();
+    let count = world.random.usize(2..6);
+    let mut hosts = Vec::new();
+    for _ in 0..count {
+        let host = world.address();
+        let (nonce, call_id) = world.log_in(host, &own).ok_or("no way in")?;
+        world.log_out(host, &own, nonce, &call_id);
+        hosts.push(host);
+    }
+    let each = world.random.usize(1..5);
+    let users = world.users(count * each);
+    let gap = world.between(30 * SECOND, 3 * MINUTE);
+    let began = world.now;
+    for n in 0..90 {
+        let told = hosts.iter().any(|host| world.ledger.told_of(host.ip()).is_some());
+        let guessed = world.guessed;
+        ensure!(told || guessed < TOLD_WITHIN, "{guessed} guesses from {count}: not a word");
+        let user = &users[n % count * each + n / count % each];
+        world.guess(&Guess::new(hosts[n % count], user), How::Answered);
+        world.pass(gap);
+    }
+    world.check()?;
+    Ok(Played::new(world.guessed, world.now.since(began), world.lost()))
+}
+
+/// Where somebody is registered each address of a /64 is a source, and there are as many as it likes.
+fn own_network(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (net, count) = (world.network6(), world.random.usize(1..60));
+    let (own, users) = (world.inside(net, 64), world.users(count + 1));
+    world.log_in(own, &users[0]).ok_or("no way in")?;
+    let gap = world.between(100 * MILLISECOND, 10 * SECOND);
+    let began = world.now;
+    for n in 0..200 {
+        let alarm = world.ledger.alarm(|alarm| matches!(alarm, Alarm::Insider { .. }));
+        let guessed = world.guessed;
+        ensure!(alarm.is_some() || guessed <= TOLD_WITHIN, "{guessed} guesses: no alarm");
+        let host = world.inside(net, 64);
+        world.guess(&Guess::new(host, &users[1 + n % count]), How::Answered);
+        world.pass(gap);
+    }
+    world.check()?;
+    let lost = world.lost();
+    Ok(Played::new(world.guessed, world.now.since(began).max(HOUR), lost))
 }

@@ -29,6 +29,9 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("hosts of a /24 that a public hash takes for few", chosen_of_a_24),
             Member::new("a /48 at both ends of a window", at_both_ends),
             Member::new("borrowed nonces in the names of a stranger's /24", names_of_a_24),
+            Member::new("a /24 of a phone registered for longer than it is remembered", |seed| {
+                registered_for_long(seed, false)
+            }),
         ],
     },
     Family {
@@ -40,6 +43,9 @@ pub(crate) const FAMILIES: &[Family] = &[
         members: &[
             Member::new("guesses from the /64 of a registered phone", neighbour),
             Member::new("guesses there before the phone comes", neighbour_before),
+            Member::new("the /64 of a phone registered for longer than it is remembered", |seed| {
+                registered_for_long(seed, true)
+            }),
         ],
     },
     Family {
@@ -466,4 +472,40 @@ fn caller_reported(seed: u64) -> Outcome {
     ensure!(!banned.is_zero(), "a caller ({still:?}) of yesterday is still spared");
     world.check()?;
     Ok(Played::new(0, DAY, Duration::ZERO))
+}
+
+/// Health memory is set shorter than the phone's registration lasts: its network stays one where somebody lives.
+fn registered_for_long(seed: u64, six: bool) -> Outcome {
+    let mut policy = Policy::default();
+    policy.healthy.remember = HOUR;
+    let mut world = World::with(seed, policy);
+    let net = world.network6();
+    let addr = if six { world.inside(net, 64) } else { world.address() };
+    let phone = world.phone_at(addr, Duration::ZERO);
+    world.phones[phone].expires = world.between(4 * HOUR, 24 * HOUR);
+    world.settle();
+    world.all_registered()?;
+    match world.random.u8(..3) {
+        // A list has it, and after a restart only a list.
+        0 => world.reconnect(SECOND, 100 * MILLISECOND),
+        1 => world.restart_sipward(SECOND, 100 * MILLISECOND),
+        _ => {}
+    }
+    let wait = world.between(HOUR, 2 * HOUR - 10 * MINUTE);
+    world.pass(wait);
+    ensure!(world.sofia.is_registered(addr.ip()), "not registered any more");
+    let began = world.now;
+    rotate(&mut world, |world| {
+        loop {
+            let host = if six { world.inside(net, 64) } else { host_of_24(world, addr) };
+            if host.ip() != addr.ip() {
+                return host;
+            }
+        }
+    });
+    world.pass(MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?} to its neighbours");
+    Ok(Played::new(0, world.now.since(began), lost))
 }

@@ -98,6 +98,11 @@ impl SlowedHosts {
         (is_by_rule && self.all.remove(&net).is_some()).then_some(net)
     }
 
+    /// Forgets the host of an address, whatever slowed it down.
+    pub(super) fn end(&mut self, address: IpAddr) {
+        self.all.remove(&host(address));
+    }
+
     /// Forgets all that `rule` slowed down. Gives their networks.
     pub(super) fn forget_all(&mut self, rule: RuleName) -> Vec<IpNet> {
         let gone = self.all.extract_if(|_, slowed| slowed.rule == rule);
