@@ -74,6 +74,7 @@ fn feed(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &
         }
         SofiaEvent::RegisterAttempt(attempt) => {
             let username = attempt.username.as_ref().map(Text::lossy);
+            let realm = attempt.realm.as_ref().map(Text::lossy);
             let (profile, user) = (attempt.profile.lossy(), text(&attempt.user));
             let user_agent = text(&attempt.user_agent);
             let input = Input::AuthAttempt(AuthAttempt {
@@ -82,7 +83,7 @@ fn feed(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &
                 profile: &profile,
                 user: &user,
                 domain: &text(&attempt.domain),
-                realm: attempt.realm.as_ref().map(Text::lossy).as_deref(),
+                realm: realm.as_deref(),
                 username: username.as_deref(),
                 call_id: &text(&attempt.contact.call_id),
                 websocket: attempt.contact.is_websocket(),
