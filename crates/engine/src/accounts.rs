@@ -22,22 +22,35 @@ const MAX_TOLD_APART: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Accounts {
     table: LruTable<u64, Account>,
+    /// By user, whose account is not known yet: addresses of the last day from before a restart.
+    restored: LruTable<u64, Account>,
 }
 
 #[derive(Debug, Default)]
 struct Account {
-    since: Timestamp,
-    /// Most accounts have one. Whole addresses: one that passed for another would be a new one in silence.
-    first: Option<Key>,
-    others: Option<Box<Others>>,
-    count: u32,
+    /// Those of the last day, the oldest first.
+    new: Vec<New>,
+    /// Further ones, since the latest of them.
+    beyond: u32,
     /// The next number of addresses that is reported.
     tell_at: u32,
 }
 
-/// On the heap, because most accounts have none.
-#[derive(Debug, Default)]
-struct Others(Vec<Key>);
+/// An address that was new.
+#[derive(Clone, Copy, Debug)]
+struct New {
+    /// Whole: one that passed for another would be a new one in silence.
+    address: Key,
+    at: Timestamp,
+    /// It may be known: it was within the limit.
+    is_known: bool,
+}
+
+impl Account {
+    fn expire(&mut self, now: Timestamp) {
+        self.new.retain(|new| now.since(new.at) < WITHIN);
+    }
+}
 
 /// A success from a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +63,9 @@ pub(crate) struct NewAddress {
 
 impl Accounts {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_ACCOUNTS, seed) }
+        let (table, restored) =
+            (LruTable::new(MAX_ACCOUNTS, seed), LruTable::new(MAX_ACCOUNTS, seed));
+        Self { table, restored }
     }
 
     /// An account logged in from an address where it is not known.
@@ -62,39 +77,64 @@ impl Accounts {
         now: Timestamp,
     ) -> NewAddress {
         let entry = self.table.entry(account);
-        if entry.count == 0 || now.since(entry.since) >= WITHIN {
-            *entry = Account { since: now, tell_at: limit.saturating_add(1), ..Account::default() };
+        entry.expire(now);
+        if let Some(new) = entry.new.iter().find(|new| new.address == address) {
+            return NewAddress { within_limit: new.is_known, tell: None };
         }
-        let others = entry.others.iter().flat_map(|others| &others.0);
-        let mut addresses = entry.first.iter().chain(others);
-        let place = addresses.position(|known| *known == address);
-        if let Some(place) = place {
-            let within_limit = u32::try_from(place).is_ok_and(|place| place < limit);
-            return NewAddress { within_limit, tell: None };
-        }
-        if entry.first.is_none() {
-            entry.first = Some(address);
+        let known = entry.new.iter().filter(|new| new.is_known).count();
+        let is_known = known < limit as usize;
+        if entry.new.len() < MAX_TOLD_APART.max(limit as usize) {
+            entry.beyond = 0;
+            entry.new.push(New { address, at: now, is_known });
         } else {
-            let others = &mut entry.others.get_or_insert_default().0;
-            if others.len() + 1 < MAX_TOLD_APART.max(limit as usize) {
-                others.push(address);
-            }
+            entry.beyond = entry.beyond.saturating_add(1);
         }
-        entry.count = entry.count.saturating_add(1);
-        let tell = (entry.count >= entry.tell_at).then_some(entry.count);
+        let told_apart = u32::try_from(entry.new.len()).unwrap_or(u32::MAX);
+        let count = told_apart.saturating_add(entry.beyond);
+        if count <= limit {
+            entry.tell_at = limit.saturating_add(1);
+        }
+        let tell = (count >= entry.tell_at).then_some(count);
         if tell.is_some() {
-            entry.tell_at = entry.count.saturating_mul(2);
+            entry.tell_at = count.saturating_mul(2);
         }
-        NewAddress { within_limit: entry.count <= limit, tell }
+        NewAddress { within_limit: is_known, tell }
+    }
+
+    /// A user logged in from a new address at `at`, before a restart. The account is not known: a success is stored
+    /// without its domain.
+    pub(crate) fn restore(&mut self, user: u64, address: Key, at: Timestamp, now: Timestamp) {
+        if now.since(at) >= WITHIN {
+            return;
+        }
+        let new = &mut self.restored.entry(user).new;
+        if new.len() < MAX_TOLD_APART && new.iter().all(|new| new.address != address) {
+            new.push(New { address, at, is_known: true });
+        }
+    }
+
+    /// The account of a user comes from a new address: what was restored of the user counts for it, and not for
+    /// namesakes in other domains.
+    pub(crate) fn claim(&mut self, account: u64, user: u64) {
+        if self.restored.len() == 0 {
+            return;
+        }
+        let Some(restored) = self.restored.remove(&user) else { return };
+        let entry = self.table.entry(account);
+        entry.new.extend(restored.new);
+        entry.new.sort_by_key(|new| new.at);
     }
 
     /// Forgets accounts that have not come from a new address for long.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        self.table.expire(|_, account| now.since(account.since) >= 2 * WITHIN);
+        let over =
+            |_: &u64, account: &Account| account.new.iter().all(|new| now.since(new.at) >= WITHIN);
+        self.table.expire(over);
+        self.restored.expire(over);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.restored.len()
     }
 }
 
@@ -119,5 +159,33 @@ mod tests {
         let told: Vec<u32> = (6..100).filter_map(|address| come(address, NOW).tell).collect();
         assert_eq!(told, [12, 24, 48, 96], "told again when it doubles");
         assert_eq!(come(200, NOW + WITHIN), fine, "the next day");
+    }
+
+    #[test]
+    fn the_day_slides_and_goes_on_after_a_restart() {
+        let mut accounts = Accounts::new(42);
+        let hour = Duration::from_secs(3_600);
+        let key = |address: u32| Key::of_addr(std::net::Ipv4Addr::from_bits(address).into());
+        let mut fine = |address, now| accounts.new_address(1, key(address), 5, now).within_limit;
+        assert!(fine(0, NOW));
+        for address in 1..5 {
+            assert!(fine(address, NOW + 23 * hour));
+        }
+        assert!(!fine(5, NOW + 23 * hour));
+        assert!(fine(6, NOW + 24 * hour), "the first is a day old");
+        assert!(!fine(7, NOW + 24 * hour) && !fine(8, NOW + 46 * hour));
+        assert!(fine(9, NOW + 47 * hour));
+
+        let mut restarted = Accounts::new(43);
+        for address in 0..5 {
+            restarted.restore(7, key(address), NOW.earlier(hour), NOW);
+            restarted.restore(7, key(address), NOW.earlier(2 * WITHIN), NOW);
+        }
+        restarted.claim(1, 7);
+        assert!(!restarted.new_address(1, key(5), 5, NOW).within_limit);
+        restarted.claim(2, 7);
+        assert!(restarted.new_address(2, key(5), 5, NOW).within_limit, "a namesake");
+        restarted.expire(NOW + WITHIN);
+        assert_eq!(restarted.len(), 0);
     }
 }

@@ -117,7 +117,9 @@ mod tests {
         assert!(!foreign.is_over(now + 23 * HOUR) && foreign.is_over(now + 24 * HOUR));
 
         let mut one = Foreign::default();
-        (0..29).for_each(|_| drop(one.note(1, false, now)));
+        for _ in 0..29 {
+            one.note(1, false, now);
+        }
         assert_eq!(one.due(now), None);
         one.note(1, false, now + HOUR);
         assert_eq!(one.due(now), Some((1, 30)));
@@ -142,11 +144,15 @@ mod tests {
     fn who_logs_in_after_some_mistypes_was_no_guess() {
         let mut foreign = Foreign::default();
         for user in 0..30 {
-            (0..3).for_each(|_| drop(foreign.note(user, false, START)));
+            for _ in 0..3 {
+                foreign.note(user, false, START);
+            }
             foreign.forgive(user);
         }
         assert_eq!(foreign.due(START), None);
-        (0..29).for_each(|_| drop(foreign.note(99, false, START)));
+        for _ in 0..29 {
+            foreign.note(99, false, START);
+        }
         foreign.forgive(99);
         foreign.note(99, false, START);
         assert!(foreign.due(START).is_some(), "so many were no mistypes");

@@ -277,6 +277,7 @@ impl Engine {
         }
         let account = self.fingerprints.account(success.user, success.domain);
         let limit = self.limits.policy.healthy.max_new_addresses;
+        self.accounts_spread.claim(account, user_hash);
         let new = self.accounts_spread.new_address(account, host, limit, self.now);
         if let Some(addresses) = new.tell {
             let user = Text::new(success.user);
@@ -304,7 +305,9 @@ impl Engine {
         // What failed before a restart is not remembered.
         let since = success.since.min(at);
         let login = Login { user, agent, since, at, clean: true, vouched: false };
-        self.identities.success(Key::of_addr(source), login, &self.limits);
+        let host = Key::of_addr(source);
+        self.identities.success(host, login, &self.limits);
+        self.accounts_spread.restore(user, host, since, self.now);
         self.free_from_wide_ban(source, actions);
         self.settle_touching(&source.into(), actions);
     }

@@ -41,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("one account registered from many hosts", many_hosts),
             Member::new("many hosts, each guesses for others", many_hosts_guess),
             Member::new("addresses that a public hash takes for one", chosen_hosts),
+            Member::new("new addresses around the end of a day, and restarts", around_a_day),
         ],
     },
     Family {
@@ -632,4 +633,36 @@ fn own_network(seed: u64) -> Outcome {
     world.check()?;
     let lost = world.lost();
     Ok(Played::new(world.guessed, world.now.since(began).max(HOUR), lost))
+}
+
+/// Any day counts, not only one that begins with the first address, and a restart does not begin a new one.
+fn around_a_day(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (user, began) = (world.users(1)[0].clone(), world.now);
+    let first = world.address();
+    world.log_in(first, &user).ok_or("no way in")?;
+    if world.random.bool() {
+        let most = 23 * HOUR + 59 * MINUTE;
+        let wait = world.between(most / 2, most);
+        world.pass(wait);
+    }
+    let (from, mut hosts) = (world.now, Vec::new());
+    for _ in 0..world.random.u32(2..6) {
+        for _ in 0..world.random.u32(2..8) {
+            let host = world.address();
+            world.log_in(host, &user).ok_or("no way in")?;
+            hosts.push(host);
+        }
+        if world.random.bool() {
+            world.restart_sipward(SECOND, 100 * MILLISECOND);
+        }
+        let pause = world.between(SECOND, 90 * MINUTE);
+        world.pass(pause);
+    }
+    let known = known_among(&world, &hosts);
+    let span = world.now.since(from);
+    ensure!(known <= 5, "one account made {known} addresses known within {span:?}");
+    world.check()?;
+    Ok(Played::new(0, world.now.since(began).max(DAY), world.lost()))
 }

@@ -491,7 +491,7 @@ fn registered_for_long(seed: u64, six: bool) -> Outcome {
         1 => world.restart_sipward(SECOND, 100 * MILLISECOND),
         _ => {}
     }
-    let wait = world.between(HOUR, 2 * HOUR - 10 * MINUTE);
+    let wait = world.between(HOUR, 110 * MINUTE);
     world.pass(wait);
     ensure!(world.sofia.is_registered(addr.ip()), "not registered any more");
     let began = world.now;
