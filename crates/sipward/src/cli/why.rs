@@ -107,8 +107,8 @@ fn write(
         let (rule, until) = (word(&slowed.rule), out::time(slowed.until));
         let net = slowed.net;
         let is_wide = net.prefix_len() < net.max_prefix_len();
-        let with = if is_wide { format!(" with all of {net}") } else { String::new() };
-        writeln!(out, "limited to 1 packet/s{with} by rule {rule} until {until}{rate}")?;
+        let network = if is_wide { format!(" with all of {net}") } else { String::new() };
+        writeln!(out, "limited to 1 packet/s{network} by rule {rule} until {until}{rate}")?;
     }
     writeln!(
         out,
