@@ -214,7 +214,7 @@ enum Done {
 
 struct Directory {
     asker: Arc<Asker>,
-    ways: Deps,
+    deps: Deps,
     /// The lists that FreeSWITCH is asked about; `None` before they are known.
     lists_asked: watch::Sender<Option<Vec<String>>>,
     plans: BTreeMap<Look, Plan>,
@@ -234,18 +234,18 @@ struct Directory {
 struct Stopped;
 
 /// Asks and passes the answers on until the daemon ends.
-pub async fn run(ways: Deps) {
+pub async fn run(deps: Deps) {
     let (lists_asked, listed) = watch::channel(None);
     let asker = Asker::new(
-        ways.session.clone(),
-        ways.credentials.clone(),
-        ways.connect_timeout,
+        deps.session.clone(),
+        deps.credentials.clone(),
+        deps.connect_timeout,
         listed,
-        ways.records.clone(),
+        deps.records.clone(),
     );
     let directory = Directory {
         asker: Arc::new(asker),
-        ways,
+        deps,
         lists_asked,
         plans: Look::ALL.map(|look| (look, Plan::default())).into(),
         under_way: JoinSet::new(),
@@ -267,7 +267,7 @@ impl Directory {
             let due = self.next_due();
             let has_room = self.under_way.len() < AT_ONCE + NAMES_AT_ONCE;
             let worked = tokio::select! {
-                question = self.ways.questions.recv(), if has_room => match question {
+                question = self.deps.questions.recv(), if has_room => match question {
                     None => return Stopped,
                     Some(question) => {
                         self.question(question);
@@ -278,7 +278,7 @@ impl Directory {
                     Ok(done) => self.done(done).await,
                     Err(_) => Ok(()),
                 },
-                changed = self.ways.asked.changed() => match changed {
+                changed = self.deps.asked.changed() => match changed {
                     Err(_) => return Stopped,
                     Ok(()) => self.settings_changed().await,
                 },
@@ -379,7 +379,7 @@ impl Directory {
         let freeswitch = Arc::clone(&self.asker);
         match look {
             Look::Registrations => {
-                let answers = self.ways.answers.clone();
+                let answers = self.deps.answers.clone();
                 self.under_way.spawn(async move {
                     freeswitch.registrations(&answers).await;
                     Done::Registrations
@@ -392,7 +392,7 @@ impl Directory {
                 });
             }
             Look::SofiaConf => {
-                let wanted = self.ways.asked.borrow().reads_sofia_conf;
+                let wanted = self.deps.asked.borrow().reads_sofia_conf;
                 self.under_way.spawn(async move {
                     Done::SofiaConf(if wanted {
                         freeswitch.sofia_conf().await
@@ -402,7 +402,7 @@ impl Directory {
                 });
             }
             Look::Lists => {
-                let asked = self.ways.asked.borrow().clone();
+                let asked = self.deps.asked.borrow().clone();
                 self.under_way.spawn(async move {
                     let (file, decided) = freeswitch.lists(&asked.lists).await;
                     Done::Lists { file, decided, asked }
@@ -443,7 +443,7 @@ impl Directory {
             }
             Done::Lists { file, decided, asked } => {
                 self.looked(Look::Lists);
-                if *self.ways.asked.borrow() != asked {
+                if *self.deps.asked.borrow() != asked {
                     // Other lists count by now; they are being looked at.
                     return Ok(());
                 }
@@ -478,7 +478,7 @@ impl Directory {
 
     /// Other lists count, or the same have to be looked at again.
     async fn settings_changed(&mut self) -> Result<(), Stopped> {
-        let asked = self.ways.asked.borrow_and_update().clone();
+        let asked = self.deps.asked.borrow_and_update().clone();
         for look in [Look::Lists, Look::SofiaConf] {
             self.plan(look, Duration::ZERO, Duration::ZERO);
         }
@@ -497,12 +497,12 @@ impl Directory {
                 }
                 Change::Protected { gateway } => Record::GatewayProtected { gateway },
             };
-            record.publish(&self.ways.records);
+            record.publish(&self.deps.records);
         }
         let stale: BTreeSet<(String, String)> =
             self.trunks.stale().map(|(name, error)| (name.to_owned(), error.to_owned())).collect();
         for (name, error) in stale.difference(&self.stale).cloned() {
-            Record::NameFailed { name, error }.publish(&self.ways.records);
+            Record::NameFailed { name, error }.publish(&self.deps.records);
         }
         self.stale = stale;
         let whole = self.trunks.are_known();
@@ -521,11 +521,11 @@ impl Directory {
         for (list, error) in &decided.unused {
             if before.unused.get(list) != Some(error) {
                 let (list, error) = (list.clone(), error.clone());
-                Record::AccessListUnused { list, error }.publish(&self.ways.records);
+                Record::AccessListUnused { list, error }.publish(&self.deps.records);
             }
         }
         for list in before.unused.keys().filter(|list| !decided.unused.contains_key(*list)) {
-            Record::AccessListUsed { list: list.clone() }.publish(&self.ways.records);
+            Record::AccessListUsed { list: list.clone() }.publish(&self.deps.records);
         }
         self.lists_asked.send_replace(Some(decided.asked.clone()));
         if self.decided.as_ref() != Some(&decided) {
@@ -534,7 +534,7 @@ impl Directory {
             self.answer(Answer::Acls(nets)).await?;
         }
         // `domain=` nodes mean users' addresses, which are in the table while they are registered.
-        let whole = self.file.is_some() || self.ways.asked.borrow().lists.is_empty();
+        let whole = self.file.is_some() || self.deps.asked.borrow().lists.is_empty();
         self.answer(Answer::Known(Part::AccessLists, whole)).await
     }
 
@@ -560,7 +560,7 @@ impl Directory {
         self.facts = Arc::clone(&facts);
         let ports: BTreeSet<u16> =
             facts.iter().flat_map(|profile| &profile.binds).map(|bind| bind.port).collect();
-        if let Some(told) = self.ways.ports.as_ref().filter(|_| !ports.is_empty()) {
+        if let Some(told) = self.deps.ports.as_ref().filter(|_| !ports.is_empty()) {
             let ports: Vec<u16> = ports.into_iter().take(sipward_route::MOST_SIP_PORTS).collect();
             let changed = told.send_if_modified(|known| {
                 let differs = *known != ports;
@@ -569,13 +569,13 @@ impl Directory {
             });
             if changed {
                 let profiles = facts.iter().map(|profile| profile.name.clone()).collect();
-                Record::SipPorts { ports, profiles }.publish(&self.ways.records);
+                Record::SipPorts { ports, profiles }.publish(&self.deps.records);
             }
         }
         self.answer(Answer::Profiles(facts)).await
     }
 
     async fn answer(&self, answer: Answer) -> Result<(), Stopped> {
-        self.ways.answers.send(answer).await.map_err(|_| Stopped)
+        self.deps.answers.send(answer).await.map_err(|_| Stopped)
     }
 }

@@ -17,13 +17,13 @@ use crate::route_queue::{self, RouteQueue};
 use sipward_config::{Config, Mode};
 
 /// Orders that wait at most: the settings give one at a time.
-const ORDERS: usize = 1;
+const MODE_CHANGES: usize = 1;
 
 /// The kernel side, real or not.
 pub struct Kernel {
     task: JoinHandle<anyhow::Result<Mode>>,
     stop: oneshot::Sender<()>,
-    orders: mpsc::Sender<Order>,
+    mode_changes: mpsc::Sender<ModeChange>,
     pub found: Found,
     /// How strangers are distinguished from healthy hosts; `None` in observe mode.
     pub shield: Option<Shield>,
@@ -34,11 +34,11 @@ pub struct Kernel {
 /// Changes the mode of the kernel side.
 #[derive(Clone, Debug)]
 pub struct KernelSwitch {
-    orders: mpsc::Sender<Order>,
+    mode_changes: mpsc::Sender<ModeChange>,
 }
 
 #[derive(Debug)]
-struct Order {
+struct ModeChange {
     mode: Mode,
     answer: oneshot::Sender<anyhow::Result<(Prepared, Done)>>,
 }
@@ -67,7 +67,7 @@ impl KernelSwitch {
     pub(crate) async fn prepare(&self, mode: Mode) -> anyhow::Result<(Prepared, Done)> {
         let (answer, answered) = oneshot::channel();
         let ended = "the daemon is stopping";
-        self.orders.send(Order { mode, answer }).await.ok().context(ended)?;
+        self.mode_changes.send(ModeChange { mode, answer }).await.ok().context(ended)?;
         answered.await.context(ended)?
     }
 }
@@ -80,18 +80,18 @@ impl Kernel {
         reports: mpsc::Sender<Report>,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
-        let (orders, orders_in) = mpsc::channel(ORDERS);
+        let (mode_changes, mode_changes_in) = mpsc::channel(MODE_CHANGES);
         let (ports, ports_in) = watch::channel(Vec::new());
         let ports = config.sip_ports_auto.then_some(ports);
         let keeper = Keeper { owner, route: config.route.clone(), ports: ports_in, reports };
         let Opened { side, found, shield } = keeper.open(config.mode).await?;
         let running = keeper.run(side, changes);
-        let task = tokio::spawn(keeper.keep(running, orders_in, stopped));
-        Ok(Self { task, stop, orders, found, shield, ports })
+        let task = tokio::spawn(keeper.keep(running, mode_changes_in, stopped));
+        Ok(Self { task, stop, mode_changes, found, shield, ports })
     }
 
     pub fn switch(&self) -> KernelSwitch {
-        KernelSwitch { orders: self.orders.clone() }
+        KernelSwitch { mode_changes: self.mode_changes.clone() }
     }
 
     /// Lets it carry out what it was asked, and waits for its end. Gives its mode.
@@ -174,14 +174,14 @@ impl Keeper {
     async fn keep(
         self,
         mut running: Running,
-        mut orders: mpsc::Receiver<Order>,
+        mut mode_changes: mpsc::Receiver<ModeChange>,
         mut stopped: oneshot::Receiver<()>,
     ) -> anyhow::Result<Mode> {
         loop {
             tokio::select! {
                 _ = &mut stopped => break,
                 ended = &mut running.task => return ended.context(FAILED)?.map(|()| running.mode),
-                Some(order) = orders.recv() => running = self.carry_out(order, running).await?,
+                Some(mode_change) = mode_changes.recv() => running = self.carry_out(mode_change, running).await?,
             }
         }
         let _ = running.stop.send(());
@@ -190,8 +190,12 @@ impl Keeper {
     }
 
     /// The side that runs then.
-    async fn carry_out(&self, order: Order, running: Running) -> anyhow::Result<Running> {
-        let Order { mode, answer } = order;
+    async fn carry_out(
+        &self,
+        mode_change: ModeChange,
+        running: Running,
+    ) -> anyhow::Result<Running> {
+        let ModeChange { mode, answer } = mode_change;
         let Opened { side, found, shield } = match self.open(mode).await {
             Ok(opened) => opened,
             Err(error) => {

@@ -34,9 +34,10 @@ use crate::bans::Bans;
 use crate::callers::Callers;
 use crate::campaign::Campaign;
 use crate::complaints::Complaints;
-use crate::crowd::Crowds;
 use crate::dialogs::Dialogs;
+use crate::distinct::DistinctCounters;
 use crate::exempt::Exemptions;
+use crate::exempt_failures::ExemptFailures;
 use crate::fleet::Fleet;
 use crate::flows::Flows;
 use crate::held::HeldAccusations;
@@ -50,11 +51,10 @@ use crate::losses::Losses;
 use crate::lru::LruTable;
 use crate::networks::Networks;
 use crate::offenders::Offenders;
-use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::seen::Fingerprints;
-use crate::sources::{Sources, Weightless};
-use crate::spared::Spared;
+use crate::sources::{Sources, UnprovenSources};
+use crate::stream_health::StreamHealth;
 use crate::{Action, Enforcement, Flow, Input, Policy, PolicyError, Timestamp};
 
 /// How often sources that no longer count are forgotten: rare enough to cost nothing, often enough
@@ -112,8 +112,8 @@ pub struct Engine {
     dialogs: Dialogs,
     exemptions: Exemptions,
     sources: Sources,
-    weightless: Weightless,
-    spared: Spared,
+    unproven_sources: UnprovenSources,
+    exempt_failures: ExemptFailures,
     recent: Recent,
     bans: Bans,
     flows: Flows,
@@ -140,22 +140,22 @@ pub struct Engine {
     acl: AclAnswers,
     agents: Agents,
     /// Sources by the user they attack.
-    accounts: Crowds,
+    accounts: DistinctCounters,
     /// Failures of strangers by network.
     networks: Networks,
     /// Reports by source. Those that can be forged in any number of names have a table of their own: they must not
     /// push out the others.
-    reports: Crowds,
-    proved_reports: Crowds,
+    reports: DistinctCounters,
+    proved_reports: DistinctCounters,
     /// Failed log-ins to sipward's console by source.
-    logins: Crowds,
+    logins: DistinctCounters,
     /// Log lines that may yet turn out to be failures seen as events.
     complaints: Complaints,
     /// Log lines by source.
-    lines: Crowds,
+    lines: DistinctCounters,
     /// Gives each line a number of its own.
     lines_counted: u64,
-    pulse: Pulse,
+    stream_health: StreamHealth,
     campaign: Campaign,
     held: HeldAccusations,
     /// Made by the first input about a fleet.
@@ -187,8 +187,8 @@ impl Engine {
             dialogs: Dialogs::new(),
             exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
-            weightless: Weightless::new(policy.max_unproven, seed),
-            spared: Spared::new(seed),
+            unproven_sources: UnprovenSources::new(policy.max_unproven, seed),
+            exempt_failures: ExemptFailures::new(seed),
             recent: Recent::default(),
             bans: Bans::new(seed),
             flows: Flows::new(seed),
@@ -208,15 +208,15 @@ impl Engine {
             spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
-            accounts: Crowds::new(seed),
+            accounts: DistinctCounters::new(seed),
             networks: Networks::default(),
-            reports: Crowds::new(seed),
-            proved_reports: Crowds::new(seed),
-            logins: Crowds::new(seed),
+            reports: DistinctCounters::new(seed),
+            proved_reports: DistinctCounters::new(seed),
+            logins: DistinctCounters::new(seed),
             complaints: Complaints::new(seed),
-            lines: Crowds::new(seed),
+            lines: DistinctCounters::new(seed),
             lines_counted: 0,
-            pulse: Pulse::default(),
+            stream_health: StreamHealth::default(),
             campaign: Campaign::default(),
             held: HeldAccusations::default(),
             fleet: None,
@@ -398,7 +398,7 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let reports = self.reports.len() + self.proved_reports.len();
-        let crowds = self.accounts.len() + reports + self.accounts_spread.len();
+        let counters = self.accounts.len() + reports + self.accounts_spread.len();
         let hosts = self.unproved.len()
             + self.insiders.len()
             + self.guessed.len()
@@ -406,11 +406,12 @@ impl Engine {
             + self.flows.hosts()
             + self.losses.len();
         let lines = self.lines.len() + self.logins.len();
-        let sources = self.sources.len() + self.weightless.len() + self.spared.len();
+        let sources = self.sources.len() + self.unproven_sources.len() + self.exempt_failures.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
         let (live, _) = self.live.sizes();
         let fleet = self.fleet.as_ref().is_some_and(|fleet| !fleet.is_empty());
-        fleet || sources + others + crowds + hosts + lines + known + healthy + attention + live > 0
+        fleet
+            || sources + others + counters + hosts + lines + known + healthy + attention + live > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -424,8 +425,8 @@ impl Engine {
             return;
         }
         self.next_sweep = Some(now + SWEEP_EVERY);
-        self.weightless.expire(now, &self.limits);
-        self.spared.expire(now, &self.limits);
+        self.unproven_sources.expire(now, &self.limits);
+        self.exempt_failures.expire(now, &self.limits);
         self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;

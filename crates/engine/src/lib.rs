@@ -22,7 +22,7 @@
 //! | `callers` | hosts whose calls the dialplan accepted |
 //! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
-//! | `agents`, `crowd`, `networks`, `pulse` | scanners' names; accounts; networks; deafness and campaigns |
+//! | `agents`, `crowd`, `networks`, `stream_health` | scanners' names; accounts; networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
 //! | `peer`, `fleet` | other nodes, what they say, and what of it is believed |
 //! | `flows` | the flows that are denied where the host stays, and how many each address had |
@@ -40,11 +40,12 @@ mod bans;
 mod callers;
 mod campaign;
 mod complaints;
-mod crowd;
 mod dialogs;
+mod distinct;
 mod effect;
 mod engine;
 mod exempt;
+mod exempt_failures;
 mod exemption;
 mod fleet;
 mod flow;
@@ -70,13 +71,12 @@ mod networks;
 mod offenders;
 mod peer;
 mod policy;
-mod pulse;
 mod recent;
 mod scope;
 mod seen;
 mod slot;
 mod sources;
-mod spared;
+mod stream_health;
 mod table;
 mod text;
 mod time;
@@ -100,7 +100,7 @@ pub use kept_cause::KeptCause;
 pub use net::canonical_net;
 pub use peer::{Home, HomeHash, PeerName, PeerNameError, RemoteBan, RemoteFacts};
 pub use policy::*;
-pub use pulse::MAX_FORGEABLE_PER_MINUTE;
 pub use scope::Scope;
+pub use stream_health::MAX_FORGEABLE_PER_MINUTE;
 pub use text::{FailureText, Text, prefix};
 pub use time::*;

@@ -1,7 +1,7 @@
 //! What is counted of each source.
 
 mod history;
-mod weightless;
+mod unproven_sources;
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::key::Key;
 pub(crate) use history::{Entry, Finding, Findings, History, MISTYPES, SourceRule, Tally};
-pub(crate) use weightless::{Counts, Weightless};
+pub(crate) use unproven_sources::{Counts, UnprovenSources};
 
 use crate::effect::Standing;
 use crate::limits::{Limits, seconds};

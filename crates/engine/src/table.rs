@@ -40,9 +40,9 @@ pub(crate) struct Table<V> {
     /// The entry found last: the events of one guess follow each other.
     latest: Option<Slot>,
     /// The next place to look at for an entry that can go.
-    hand: usize,
+    clock_hand: usize,
     /// The next page to look through for what is old.
-    broom: usize,
+    sweep_page: usize,
 }
 
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl<V: Default + Rank> Table<V> {
             nodes: Pages::new(),
             fresh_until: Vec::new(),
             latest: None,
-            hand: 0,
-            broom: 0,
+            clock_hand: 0,
+            sweep_page: 0,
         }
     }
 
@@ -143,8 +143,8 @@ impl<V: Default + Rank> Table<V> {
         let places = self.nodes.count() * PAGE;
         let (mut least, mut seen) = (None, 0);
         for _ in 0..places {
-            let slot = Slot::new(self.hand);
-            self.hand = (self.hand + 1) % places;
+            let slot = Slot::new(self.clock_hand);
+            self.clock_hand = (self.clock_hand + 1) % places;
             let Some(value) = self.get(slot) else {
                 continue;
             };
@@ -165,22 +165,22 @@ impl<V: Default + Rank> Table<V> {
     pub(crate) fn expire(&mut self, now: u32, keep: u32, mut gone: impl FnMut(&V)) -> bool {
         let mut looked_through = 0;
         while looked_through < SWEEP {
-            let Some(&fresh_until) = self.fresh_until.get(self.broom) else {
-                self.broom = 0;
+            let Some(&fresh_until) = self.fresh_until.get(self.sweep_page) else {
+                self.sweep_page = 0;
                 return true;
             };
             if fresh_until <= now {
                 looked_through += 1;
-                self.expire_page(self.broom, now, keep, &mut gone);
+                self.expire_page(self.sweep_page, now, keep, &mut gone);
             }
-            self.broom += 1;
+            self.sweep_page += 1;
         }
         false
     }
 
     /// Looks at everything anew when next asked for what is old.
     pub(crate) fn distrust_ages(&mut self) {
-        self.broom = 0;
+        self.sweep_page = 0;
         self.fresh_until.fill(0);
     }
 
@@ -197,7 +197,7 @@ impl<V: Default + Rank> Table<V> {
         self.index = HashTable::new();
         self.nodes = Pages::new();
         self.fresh_until = Vec::new();
-        (self.latest, self.hand, self.broom) = (None, 0, 0);
+        (self.latest, self.clock_hand, self.sweep_page) = (None, 0, 0);
     }
 
     /// All entries, in no particular order.

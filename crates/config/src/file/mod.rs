@@ -9,13 +9,13 @@ mod api;
 mod fleet;
 mod geo;
 mod http;
+mod notify;
 mod policy;
 mod route;
 mod rules;
 mod shield;
 mod span;
 mod store;
-mod tell;
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ pub use api::{Api, DEFAULT_SOCKET};
 use fleet::FleetFile;
 use geo::GeoFile;
 use http::HttpFile;
+use notify::{MailFile, WebhookFile, WhoisFile};
 use policy::PolicyFile;
 use route::RouteFile;
 use shield::ShieldFile;
 pub use shield::{Share, Shield};
 use span::Span;
 use store::StoreFile;
-use tell::{MailFile, WebhookFile, WhoisFile};
 
 /// Most entries of each of `allow` and `proxies`.
 const MAX_HOSTS: usize = 16_384;

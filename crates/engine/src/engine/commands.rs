@@ -71,11 +71,11 @@ impl Engine {
         if sources(old) != sources(&policy) {
             // Counts of networks cannot be divided among smaller ones.
             self.sources.clear();
-            self.weightless.clear();
+            self.unproven_sources.clear();
             self.activity.clear();
         }
         self.sources.set_capacity(policy.max_tracked);
-        self.weightless.set_capacity(policy.max_unproven);
+        self.unproven_sources.set_capacity(policy.max_unproven);
         self.agents = Agents::new(&policy.rules.user_agents.patterns);
         self.limits = Limits::new(policy);
         self.sources.distrust_ages();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Engine;
 use crate::complaints::{JOIN_LINE, Line, Lines};
-use crate::crowd::Size;
+use crate::distinct::Size;
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::{Action, Complaint, ComplaintKind, Grade, Mode, RuleName, Text, net};
@@ -74,11 +74,11 @@ impl Engine {
 
     fn count_line(&mut self, source: IpAddr, kind: ComplaintKind, actions: &mut Vec<Action>) {
         let rule = self.limits.policy.rules.log;
-        let crowd = self.fingerprints.key(self.key(source));
+        let counted = self.fingerprints.key(self.key(source));
         self.lines_counted += 1;
         let member = self.lines_counted;
         let most = (rule.threshold, rule.window);
-        let Size { count, new } = self.lines.add(crowd, member, most, self.now);
+        let Size { count, new } = self.lines.add(counted, member, most, self.now);
         // In shadow it is reported once, for as long as it stays due. A ban begins the count anew: what
         // was counted towards it counts for no second one.
         let shadow = rule.guard.mode == Mode::Shadow;
@@ -86,7 +86,7 @@ impl Engine {
             return;
         }
         if !shadow {
-            self.lines.remove(crowd);
+            self.lines.remove(counted);
         }
         let reason = Some(Box::new(Text::new(kind.as_str())));
         let (rule, grade, addr) = (RuleName::Log, Grade::Unjoined, source);

@@ -224,7 +224,7 @@ impl Engine {
             return Outcome::Banned;
         }
         if self.limits.base_weight(standing, grade) == 0 {
-            return Outcome::Weightless(self.weightless.record(key, grade, self.now));
+            return Outcome::Weightless(self.unproven_sources.record(key, grade, self.now));
         }
         if !standing.is_strange()
             && let Some(patient) = self.attend(seen, grade, subject, actions)

@@ -34,7 +34,7 @@ impl Engine {
                 copy.note_inhabited(addr);
             }
             copy.sources.copy(&self.sources, key);
-            copy.weightless.copy(&self.weightless, key);
+            copy.unproven_sources.copy(&self.unproven_sources, key);
             copy.identities.copy(&self.identities, host);
             copy.live.copy(&self.live, host);
             copy.callers.copy(&self.callers, host);

@@ -188,7 +188,7 @@ impl Engine {
             self.refuse_due(due, subject, Refusal::ShareUsedUp, actions);
             return false;
         }
-        let (may, too_many) = self.pulse.forgeable_ban(self.now);
+        let (may, too_many) = self.stream_health.forgeable_ban(self.now);
         if let Some(bans) = too_many {
             actions.push(Action::Alarm(Alarm::ForgeableBans { bans }));
         }
@@ -276,7 +276,7 @@ impl Engine {
     ) {
         let host = IpNet::from(seen.source);
         let weight = self.limits.weight(grade);
-        if !self.spared.record(Key::of(&host), weight, self.now, &self.limits) {
+        if !self.exempt_failures.record(Key::of(&host), weight, self.now, &self.limits) {
             return;
         }
         let Some((class, net)) = self.exemptions.of(seen.source) else {

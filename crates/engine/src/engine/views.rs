@@ -259,7 +259,7 @@ impl Engine {
         let (key, host) = (self.key(addr), Key::of_addr(addr));
         let (identity, standing) = self.standing(addr, None);
         let tally = self.tally(&key, standing);
-        let counts = self.weightless.get(&key);
+        let counts = self.unproven_sources.get(&key);
         let newest = self.sources.get(&key).and_then(|source| source.newest_detail);
         SourceView {
             addr,
@@ -297,7 +297,7 @@ impl Engine {
             attention,
             evicted: self.sources.evicted(),
             tracked: self.sources.len(),
-            weightless: self.weightless.len(),
+            weightless: self.unproven_sources.len(),
             offenders: self.offenders.len(),
             waiting: self.joins.waiting(),
             bans: self.bans.len(),
@@ -319,7 +319,7 @@ impl Engine {
     /// A flood silences FreeSWITCH, or did until a moment ago ([`crate::Alarm::Deaf`]).
     #[must_use]
     pub fn is_deaf(&self) -> bool {
-        self.pulse.is_deaf(self.now)
+        self.stream_health.is_deaf(self.now)
     }
 
     /// The policy in force.

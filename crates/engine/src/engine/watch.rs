@@ -12,15 +12,15 @@ use super::rules::{Due, Subject};
 use crate::activity::{Event, Reached};
 use crate::bans::Ban;
 use crate::campaign::Stranger;
-use crate::crowd::Size;
+use crate::distinct::Size;
 use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
 use crate::key::Key;
 use crate::limits::UNIT;
 use crate::networks::Failed;
-use crate::pulse::Deaf;
 use crate::seen::Seen;
 use crate::sources::{Entry, Finding};
+use crate::stream_health::Deaf;
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, RuleSettings,
     Rules, Scope, Text, Timestamp, net,
@@ -36,7 +36,7 @@ const DEALT_FOR: Duration = Duration::from_secs(3_600);
 impl Engine {
     /// Any event about a source (canonical): is it one too many?
     pub(super) fn note_event(&mut self, addr: IpAddr, event: Event, actions: &mut Vec<Action>) {
-        self.pulse.event(self.now);
+        self.stream_health.event(self.now);
         let key = self.key(addr);
         let reached = self.activity.note(key, event, &self.limits.activity, self.now);
         if reached != Reached::default() {
@@ -88,10 +88,10 @@ impl Engine {
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
         // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
-        let crowd = self.fingerprints.key(self.key(addr));
+        let source = self.fingerprints.key(self.key(addr));
         let most = (rule.threshold, rule.window);
         let reports = if proved { &mut self.proved_reports } else { &mut self.reports };
-        let count = reports.add(crowd, self.stats.reports, most, self.now).count;
+        let count = reports.add(source, self.stats.reports, most, self.now).count;
         if count >= rule.threshold {
             let grade = if proved { Grade::Answered } else { Grade::Unjoined };
             let reason = Some(Box::new(Text::new(reason)));
@@ -121,18 +121,18 @@ impl Engine {
             return;
         }
         let addr = net::canonical(addr);
-        let crowd = self.fingerprints.key(self.key(addr));
+        let source = self.fingerprints.key(self.key(addr));
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
-        let Size { count, new } = self.logins.add(crowd, member, most, self.now);
+        let Size { count, new } = self.logins.add(source, member, most, self.now);
         // In shadow it is reported once, for as long as it stays due. A ban begins the count anew.
         let shadow = rule.guard.mode == Mode::Shadow;
         if count < rule.threshold || (shadow && !new) {
             return;
         }
         if !shadow {
-            self.logins.remove(crowd);
+            self.logins.remove(source);
         }
         // Only the handshake of TCP proves an address.
         let (rule, grade) = (RuleName::Login, Grade::Answered);
@@ -220,7 +220,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let standing = subject.standing;
-        self.pulse.failure(&self.limits.policy.deafness, self.now);
+        self.stream_health.failure(&self.limits.policy.deafness, self.now);
         let forgeable = grade <= Grade::Unchallenged;
         let names_others = match outcome {
             Outcome::Exempt(_) => true,
@@ -231,7 +231,9 @@ impl Engine {
         };
         if forgeable || names_others {
             let limit = self.limits.policy.alarm_forgeable_per_minute;
-            if let Some((failures, victims)) = self.pulse.forgeable(seen.source, limit, self.now) {
+            if let Some((failures, victims)) =
+                self.stream_health.forgeable(seen.source, limit, self.now)
+            {
                 actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
             }
         }
@@ -373,7 +375,7 @@ impl Engine {
     /// A rule banned something: too many bans at once?
     pub(super) fn watch_ban(&mut self, actions: &mut Vec<Action>) {
         let limit = self.limits.policy.alarm_bans_per_minute;
-        if let Some(bans) = self.pulse.ban(limit, self.now) {
+        if let Some(bans) = self.stream_health.ban(limit, self.now) {
             actions.push(Action::Alarm(Alarm::ManyBans { bans }));
         }
     }
@@ -390,19 +392,19 @@ impl Engine {
             return None;
         }
         let sure = effect.acts() && rule.guard.admits(grade) && grade > Grade::Unchallenged;
-        let crowd = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
+        let network = self.fingerprints.key(self.limits.wide_key(subject.addr)?);
         let (host, weight) = (self.fingerprints.key(subject.key) >> 32, self.limits.weight(grade));
         let failed = Failed { host, weight, grade, sure };
-        let found = self.networks.add(crowd, failed, rule.window, self.now);
+        let found = self.networks.add(network, failed, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
         let (is_sure, all) = (found.sure >= threshold, found.all >= threshold);
         let acting = Effect::acting(RuleName::Network, subject.standing);
         // What it has done counts for one ban, or one report. What can be forged takes nothing from what is sure.
         let (effect, score, grade) = if is_sure && found.sure_hosts >= Rules::NETWORK_SOURCES {
-            self.networks.remove(crowd);
+            self.networks.remove(network);
             (acting, found.sure, found.weakest)
         } else if !is_sure && all && found.all_hosts >= Rules::NETWORK_SOURCES {
-            self.networks.forget_weak(crowd);
+            self.networks.forget_weak(network);
             let weak = Effect::of(RuleName::Network, subject.standing, Grade::Unchallenged);
             let acts = weak.acts() && rule.guard.admits(Grade::Unchallenged);
             (if acts { acting } else { Effect::Report }, found.all, None)
@@ -478,14 +480,14 @@ impl Engine {
 
     pub(super) fn on_packets(&mut self, count: u64, actions: &mut Vec<Action>) {
         let settings = self.limits.policy.deafness.clone();
-        if let Some(deaf) = self.pulse.packets(count, &settings, self.now) {
+        if let Some(deaf) = self.stream_health.packets(count, &settings, self.now) {
             self.on_deaf(&deaf, actions);
         }
     }
 
     /// What a probe of FreeSWITCH has found.
     pub(super) fn on_probed(&mut self, deaf_for: Option<Duration>, actions: &mut Vec<Action>) {
-        if let Some(deaf) = self.pulse.probed(deaf_for, self.now) {
+        if let Some(deaf) = self.stream_health.probed(deaf_for, self.now) {
             self.on_deaf(&deaf, actions);
         }
     }
@@ -514,7 +516,7 @@ impl Engine {
     /// In times of deafness strangers fall sooner.
     pub(super) fn deaf_due(&self, subject: &Subject) -> Option<Due> {
         let settings = &self.limits.policy.deafness;
-        if settings.mode == Mode::Off || !self.pulse.is_deaf(self.now) {
+        if settings.mode == Mode::Off || !self.stream_health.is_deaf(self.now) {
             return None;
         }
         let effect = Effect::acting(RuleName::Deafness, subject.standing);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Subject;
-use crate::crowd::Size;
+use crate::distinct::Size;
 use crate::effect::{Effect, Standing};
 use crate::engine::Engine;
 use crate::limits::{Grades, UNIT, bit, millis};

@@ -8,12 +8,12 @@ use crate::limits::Limits;
 use crate::lru::LruTable;
 
 /// Exempt hosts counted at once.
-const MAX_SPARED: usize = 4_096;
+const MAX_EXEMPT: usize = 4_096;
 
 /// Counts the failures of exempt hosts, so that one who reaches the threshold is reported once per
 /// window instead of being passed over in silence.
 #[derive(Debug)]
-pub(crate) struct Spared {
+pub(crate) struct ExemptFailures {
     table: LruTable<Key, Count>,
 }
 
@@ -25,9 +25,9 @@ struct Count {
     score: u32,
 }
 
-impl Spared {
+impl ExemptFailures {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_SPARED, seed) }
+        Self { table: LruTable::new(MAX_EXEMPT, seed) }
     }
 
     /// Adds a failure. True when it is the one that reaches the threshold.

@@ -1,4 +1,4 @@
-//! The pulse of the whole stream: deafness, forged failures, storms of bans.
+//! The stream_health of the whole stream: deafness, forged failures, storms of bans.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ pub const MAX_FORGEABLE_PER_MINUTE: u32 = 60;
 
 /// Counts over all sources.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct StreamHealth {
     second: Tumbling,
     burst: Option<(Timestamp, u32)>,
     last_event: Option<Timestamp>,
@@ -68,7 +68,7 @@ pub(crate) struct Deaf {
     pub(crate) packets: Option<u32>,
 }
 
-impl Pulse {
+impl StreamHealth {
     /// Any event about a source.
     pub(crate) fn event(&mut self, now: Timestamp) {
         self.last_event = Some(now);

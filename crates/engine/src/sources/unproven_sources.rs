@@ -8,7 +8,7 @@ use crate::{Grade, Timestamp};
 /// Sources whose failures weigh nothing: counted for the log and the views, in a table of their own,
 /// so that a flood of forged addresses evicts nothing real.
 #[derive(Debug)]
-pub(crate) struct Weightless {
+pub(crate) struct UnprovenSources {
     table: LruTable<Key, Counts>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Counts {
     last: Timestamp,
 }
 
-impl Weightless {
+impl UnprovenSources {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         Self { table: LruTable::new(capacity, seed) }
     }
