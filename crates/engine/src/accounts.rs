@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 use crate::key::Key;
+use crate::limits::seconds;
 use crate::lru::LruTable;
 
 /// Accounts watched at once. Only those that come from new addresses.
@@ -28,27 +29,68 @@ pub(crate) struct Accounts {
 
 #[derive(Debug, Default)]
 struct Account {
-    /// Those of the last day, the oldest first.
-    new: Vec<New>,
+    /// Those of the last day, the oldest first. Most accounts have one.
+    first: Option<New>,
+    others: Option<Box<Others>>,
     /// Further ones, since the latest of them.
     beyond: u32,
     /// The next number of addresses that is reported.
     tell_at: u32,
 }
 
+/// On the heap, because most accounts have none.
+#[derive(Debug, Default)]
+struct Others(Vec<New>);
+
 /// An address that was new.
 #[derive(Clone, Copy, Debug)]
 struct New {
     /// Whole: one that passed for another would be a new one in silence.
     address: Key,
-    at: Timestamp,
+    /// Seconds of the epoch.
+    at: u32,
     /// It may be known: it was within the limit.
     is_known: bool,
 }
 
+impl New {
+    fn is_over(&self, now: Timestamp) -> bool {
+        u64::from(seconds(now).saturating_sub(self.at)) >= WITHIN.as_secs()
+    }
+}
+
 impl Account {
+    fn all(&self) -> impl Iterator<Item = &New> {
+        self.first.iter().chain(self.others.iter().flat_map(|others| &others.0))
+    }
+
+    fn len(&self) -> usize {
+        self.all().count()
+    }
+
+    fn push(&mut self, new: New) {
+        if self.first.is_none() {
+            self.first = Some(new);
+        } else {
+            self.others.get_or_insert_default().0.push(new);
+        }
+    }
+
+    /// Takes these in place of its own.
+    fn replace(&mut self, all: Vec<New>) {
+        (self.first, self.others) = (None, None);
+        all.into_iter().for_each(|new| self.push(new));
+    }
+
     fn expire(&mut self, now: Timestamp) {
-        self.new.retain(|new| now.since(new.at) < WITHIN);
+        if self.all().any(|new| new.is_over(now)) {
+            let kept = self.all().filter(|new| !new.is_over(now)).copied().collect();
+            self.replace(kept);
+        }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.all().all(|new| new.is_over(now))
     }
 }
 
@@ -78,18 +120,18 @@ impl Accounts {
     ) -> NewAddress {
         let entry = self.table.entry(account);
         entry.expire(now);
-        if let Some(new) = entry.new.iter().find(|new| new.address == address) {
+        if let Some(new) = entry.all().find(|new| new.address == address) {
             return NewAddress { within_limit: new.is_known, tell: None };
         }
-        let known = entry.new.iter().filter(|new| new.is_known).count();
+        let known = entry.all().filter(|new| new.is_known).count();
         let is_known = known < limit as usize;
-        if entry.new.len() < MAX_TOLD_APART.max(limit as usize) {
+        if entry.len() < MAX_TOLD_APART.max(limit as usize) {
             entry.beyond = 0;
-            entry.new.push(New { address, at: now, is_known });
+            entry.push(New { address, at: seconds(now), is_known });
         } else {
             entry.beyond = entry.beyond.saturating_add(1);
         }
-        let told_apart = u32::try_from(entry.new.len()).unwrap_or(u32::MAX);
+        let told_apart = u32::try_from(entry.len()).unwrap_or(u32::MAX);
         let count = told_apart.saturating_add(entry.beyond);
         if count <= limit {
             entry.tell_at = limit.saturating_add(1);
@@ -107,9 +149,9 @@ impl Accounts {
         if now.since(at) >= WITHIN {
             return;
         }
-        let new = &mut self.restored.entry(user).new;
-        if new.len() < MAX_TOLD_APART && new.iter().all(|new| new.address != address) {
-            new.push(New { address, at, is_known: true });
+        let entry = self.restored.entry(user);
+        if entry.len() < MAX_TOLD_APART && entry.all().all(|new| new.address != address) {
+            entry.push(New { address, at: seconds(at), is_known: true });
         }
     }
 
@@ -121,16 +163,15 @@ impl Accounts {
         }
         let Some(restored) = self.restored.remove(&user) else { return };
         let entry = self.table.entry(account);
-        entry.new.extend(restored.new);
-        entry.new.sort_by_key(|new| new.at);
+        let mut all: Vec<New> = entry.all().chain(restored.all()).copied().collect();
+        all.sort_by_key(|new| new.at);
+        entry.replace(all);
     }
 
     /// Forgets accounts that have not come from a new address for long.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        let over =
-            |_: &u64, account: &Account| account.new.iter().all(|new| now.since(new.at) >= WITHIN);
-        self.table.expire(over);
-        self.restored.expire(over);
+        self.table.expire(|_, account| account.is_over(now));
+        self.restored.expire(|_, account| account.is_over(now));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -143,6 +184,12 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[test]
+    fn an_account_takes_no_more_than_a_hundred_thousand_of_them_may() {
+        // Beside it in the table: a key of 8 bytes, and 8 that link it.
+        assert_eq!(size_of::<Account>(), 40);
+    }
 
     #[test]
     fn the_sixth_new_address_of_a_day_is_one_too_many() {

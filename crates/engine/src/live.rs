@@ -50,7 +50,7 @@ pub(crate) struct Live {
     hashes: Seed,
     /// By user at its host: [`Put::id`]. `None` while one is being made.
     registrations: LruTable<u64, Option<Registration>>,
-    /// How many of them each account has at a host.
+    /// How many of them each account has at a host, once a second one is made there: most hosts have one phone.
     pairs: LruTable<u64, Pair>,
     /// Those of them that are [`Proof::Unproved`].
     unproved: usize,
@@ -215,10 +215,10 @@ impl Live {
                     self.unproved.saturating_sub((before.proof == Proof::Unproved).into());
                 if before.pair != pair {
                     self.leave_pair(before.pair);
-                    self.pairs.entry(pair).held += 1;
+                    self.enter_pair(host, pair, proof);
                 }
             }
-            None => self.pairs.entry(pair).held += 1,
+            None => self.enter_pair(host, pair, proof),
         }
         if !same_dialog {
             // The phone has begun anew, here or (the same call) at another address.
@@ -255,7 +255,8 @@ impl Live {
         if self.registrations.find(&put.id).is_some() {
             return true;
         }
-        if self.pairs.get(&pair).is_some_and(|pair| pair.held >= MAX_OF_ACCOUNT) {
+        // The first need not be counted.
+        if self.pairs.get(&pair).is_some_and(|pair| pair.held >= MAX_OF_ACCOUNT - 1) {
             let slot = self.hosts.find(&put.host);
             if let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) {
                 host.crowded = true;
@@ -428,6 +429,15 @@ impl Live {
         host.several |= host.account != account;
         host.registrations += 1;
         self.ports.enter(key, &mut host.port, port);
+    }
+
+    /// The first at a host is not counted.
+    fn enter_pair(&mut self, host: Key, pair: u64, proof: Proof) {
+        if proof == Proof::Unproved
+            || self.hosts.get(&host).is_some_and(|host| host.registrations > 0)
+        {
+            self.pairs.entry(pair).held += 1;
+        }
     }
 
     fn leave_pair(&mut self, pair: u64) {

@@ -207,12 +207,12 @@ fn hop6(world: &World, daemon: &Daemon) {
 fn an_ipv6_guesser_slows_no_registered_phone_of_its_network() {
     let world = World::new();
     let (setup, daemon) = two_addresses(&world);
-    // The other address is known, and nobody is registered there.
-    let known = Attempt::new(ip(GUESSER6), 5060, "1001");
-    world.fs.emit(&known, Outcome::Registered);
-    world.fs.emit(&known, Outcome::Unregistered);
+    world.fs.success(ip(GUESSER6), 5060, "1001");
 
-    hop6(&world, &daemon);
+    for n in 0..40_u16 {
+        let user = ["2001", "2002", "2003", "2004", "2005"][usize::from(n % 5)];
+        world.fs.failure(ip(GUESSER6), 6060 + n, user);
+    }
 
     assert_eq!(daemon.expect("slowed").text("address"), GUESSER6);
     until("it is held to a packet a second", || burst_of(&world, GUESSER6, 7000) < 30);
