@@ -79,7 +79,9 @@ impl Account {
     /// Takes these in place of its own.
     fn replace(&mut self, all: Vec<New>) {
         (self.first, self.others) = (None, None);
-        all.into_iter().for_each(|new| self.push(new));
+        for new in all {
+            self.push(new);
+        }
     }
 
     fn expire(&mut self, now: Timestamp) {

@@ -22,7 +22,7 @@
 //! | `callers` | hosts whose calls the dialplan accepted |
 //! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
-//! | `agents`, `crowd`, `networks`, `stream_health` | scanners' names; accounts; networks; deafness and campaigns |
+//! | `agents`, `distinct`, `networks`, `stream_health` | scanners' names; accounts; networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
 //! | `peer`, `fleet` | other nodes, what they say, and what of it is believed |
 //! | `flows` | the flows that are denied where the host stays, and how many each address had |

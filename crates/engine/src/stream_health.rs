@@ -1,4 +1,4 @@
-//! The stream_health of the whole stream: deafness, forged failures, storms of bans.
+//! The health of the whole stream of events: deafness, forged failures, storms of bans.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sipward_tests::daemon::{Daemon, Setup};
 
-use sipward_tests::fake_freeswitch::{Attempt, FakeFreeSwitch, Outcome};
+use sipward_tests::fake_freeswitch::FakeFreeSwitch;
 use sipward_tests::wait::until;
 
 use super::flows::{PHONE, denial, make_known, said, way};
