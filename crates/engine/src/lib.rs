@@ -8,6 +8,7 @@
 //!
 //! | module | step |
 //! |---|---|
+//! | `hash` | seeded hashes of what outsiders choose |
 //! | `seen` | owned and bounded; what strangers chose is hashed with the seed |
 //! | `join`, `dialogs` | finds the attempt beside it, or waits 200 ms for it, and the challenge of its dialog: the [`Grade`] |
 //! | `complaints` | joins it with the log lines that tell of it too |
@@ -18,11 +19,14 @@
 //! | `activity` | challenges and floods by source: was this one challenged? |
 //! | `identity`, `live` | who logged in from there before, who is registered now and from which ports: [`Identity`] |
 //! | `effect` | what each rule does to whom on which evidence: the one table |
-//! | `accounts`, `insiders` | accounts at many addresses; guesses from where users log in |
+//! | `accounts`, `insiders`, `foreign` | accounts at many addresses; guesses from where users log in, within an hour and within a day |
+//! | `losses` | how long a known host lost its calls lately: ten minutes of an hour at most |
+//! | `exempt_failures` | failures of exempt hosts, reported where they would have banned |
+//! | `campaign` | distributed guessing |
 //! | `callers` | hosts whose calls the dialplan accepted |
 //! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
-//! | `agents`, `distinct`, `networks`, `stream_health` | scanners' names; accounts; networks; deafness and campaigns |
+//! | `agents`, `distinct`, `networks`, `stream_health` | scanners' names; accounts; networks; deafness |
 //! | `bans` | the bans that stand, how they nest, split and end |
 //! | `peer`, `fleet` | other nodes, what they say, and what of it is believed |
 //! | `flows` | the flows that are denied where the host stays, and how many each address had |

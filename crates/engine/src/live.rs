@@ -268,7 +268,7 @@ impl Live {
 
     /// A list names a registration that was made with another account's password, as far as events told: it goes on,
     /// and makes nobody known. So does one that no event told of where an account has more than are held.
-    pub(crate) fn is_anothers(&mut self, listed: &Put, now: Timestamp) -> bool {
+    pub(crate) fn belongs_to_another(&mut self, listed: &Put, now: Timestamp) -> bool {
         let slot = self.registrations.find(&listed.id);
         let held = slot.and_then(|slot| self.registrations.value_mut(slot)?.as_mut());
         match held.filter(|held| held.call == listed.call) {

@@ -140,7 +140,7 @@ impl Engine {
         let spread = if first { self.addresses_by_account(phones) } else { HashMap::new() };
         for phone in phones {
             let put = self.registration(phone);
-            if self.live.is_anothers(&put, self.now) {
+            if self.live.belongs_to_another(&put, self.now) {
                 // A list says who is registered, not whose password that took.
                 continue;
             }

@@ -176,7 +176,7 @@ fn an_account_with_any_number_of_names_pushes_out_nobody() {
     assert_eq!((live.sizes().0, live.unproved), (held, MAX_UNPROVED));
     // Which of these names is whose, nobody knows.
     let listed = Put { account: 1, proof: Proof::Listed, ..of(names - 1, evil) };
-    assert!(live.is_anothers(&listed, NOW));
+    assert!(live.belongs_to_another(&listed, NOW));
     live.put(Put { account: 8, ..of(names - 1, evil) }, NOW);
     assert_eq!(live.of(&evil, NOW), MAX_OF_ACCOUNT + 1, "another account at the same host");
     live.expire(NOW + 3 * DEFAULT_LIFE);
@@ -199,14 +199,14 @@ fn dialogs_given_up_at_once_push_out_those_of_nobody() {
 }
 
 #[test]
-fn a_list_tells_nothing_of_a_registration_with_anothers_password() {
+fn a_list_tells_nothing_of_a_registration_with_the_password_of_another() {
     let (mut live, host) = (live(), key("192.0.2.7"));
     live.put(of(1, host), NOW);
     let row = Put { account: 2, line: 77, proof: Proof::Listed, ..of(1, host) };
-    assert!(live.is_anothers(&row, NOW + MINUTE));
+    assert!(live.belongs_to_another(&row, NOW + MINUTE));
     live.forget_unseen(NOW + MINUTE, NOW + MINUTE);
     assert_eq!(live.of(&host, NOW + MINUTE), 1, "it goes on");
-    assert!(!live.is_anothers(&Put { proof: Proof::Listed, ..of(1, host) }, NOW + MINUTE));
-    assert!(!live.is_anothers(&Put { call: 7, ..row }, NOW + MINUTE), "a new dialog");
-    assert!(!live.is_anothers(&of(3, host), NOW + MINUTE), "unseen");
+    assert!(!live.belongs_to_another(&Put { proof: Proof::Listed, ..of(1, host) }, NOW + MINUTE));
+    assert!(!live.belongs_to_another(&Put { call: 7, ..row }, NOW + MINUTE), "a new dialog");
+    assert!(!live.belongs_to_another(&of(3, host), NOW + MINUTE), "unseen");
 }

@@ -591,7 +591,8 @@ fn an_invite_is_judged_by_its_digest_user_not_by_the_number_called() {
 fn the_dialog_of_a_chosen_address_is_no_evidence_about_another() {
     let mut world = World::without_networks(Policy::default());
     world.pass(3 * MINUTE);
-    let (victim, chosen) = ("203.0.113.7", "2a0d:1234:5678:0:8c2:cbfa:ba9:216e");
+    let chosen = std::net::Ipv6Addr::from_bits(0x2a0d_1234_5678_0000_08c2_cbfa_0ba9_216e);
+    let (victim, chosen) = ("203.0.113.7", &*chosen.to_string());
     let (source, at) = (victim.parse().unwrap(), world.now.earlier(HOUR));
     let (user, user_agent) = (Text::new("1000"), Text::new("a phone"));
     world.handle(Input::Remember(Success { source, user, user_agent, since: at, at }));
