@@ -101,6 +101,7 @@ pub use forecast::{Forecast, NotMadeBecause, first_ban_time, forecast};
 pub use grade::{Grade, Identity};
 pub use input::*;
 pub use kept_cause::KeptCause;
+pub use losses::slowed_net;
 pub use net::canonical_net;
 pub use peer::{Home, HomeHash, PeerName, PeerNameError, RemoteBan, RemoteFacts};
 pub use policy::*;

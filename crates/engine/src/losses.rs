@@ -43,8 +43,10 @@ struct Slowed {
     ends_early: Option<Arc<Cause>>,
 }
 
-/// The address or IPv6 /64 that a limit hits.
-pub(crate) fn slowed_net(addr: IpAddr) -> IpNet {
+/// The host that a limit hits ([`crate::Action::Slow`]): an IPv4 address, also one in mapped form, or an IPv6 /64.
+#[must_use]
+pub fn slowed_net(addr: IpAddr) -> IpNet {
+    let addr = net::canonical(addr);
     net::net_of(addr, if addr.is_ipv4() { 32 } else { 64 })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 use sipward_engine::{RuleName, Timestamp};
 use sipward_route::MOST_SLOWED;
 
@@ -110,13 +110,8 @@ impl SlowedHosts {
     }
 }
 
-/// An address as the shield knows it: itself, or its IPv6 /64.
-pub(super) fn host(address: IpAddr) -> IpNet {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpNet::from(IpAddr::from(address)),
-        IpAddr::V6(address) => Ipv6Net::new_assert(address, 64).trunc().into(),
-    }
-}
+/// An address as the shield knows it: itself, or its IPv6 /64. What the engine's time of a limit is counted for.
+pub(super) use sipward_engine::slowed_net as host;
 
 #[cfg(test)]
 mod tests {
